@@ -1,1 +1,1 @@
-
+"""What is declared: facilities and their hosts, the catalog of releases, the mandate."""

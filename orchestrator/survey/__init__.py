@@ -1,1 +1,1 @@
-
+"""What is really there."""

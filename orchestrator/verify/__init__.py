@@ -1,1 +1,1 @@
-
+"""Is it safe: checks give results, the verdict decides."""

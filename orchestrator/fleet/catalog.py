@@ -1,0 +1,43 @@
+"""The catalog: products, their releases, and the artifacts a release is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ReleaseName = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+~-]{0,39}$", strict=True)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Artifact(BaseModel):
+    """A file in the depot. ``size`` in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$")
+    sha256: Sha256
+    size: int = Field(gt=0, strict=True)
+
+
+class Release(BaseModel):
+    """A version of a product: what it is made of, and which releases may go to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    artifact: Artifact
+    upgrades_from: tuple[ReleaseName, ...] = ()
+    irreversible: bool = False
+
+
+class Product(BaseModel):
+    """A piece of software and the role that knows how to run it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    releases: dict[ReleaseName, Release] = Field(min_length=1)
+
+
+class Catalog(BaseModel):
+    """``catalog.yml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    products: dict[str, Product] = Field(min_length=1)

@@ -1,0 +1,36 @@
+"""The mandate: which release must run where, by when."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.fleet.catalog import ReleaseName
+
+
+class Order(BaseModel):
+    """One product's release for some facilities, or for all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    product: str
+    release: ReleaseName
+    facilities: Literal["all"] | tuple[str, ...] = "all"
+    by: date | None = None
+
+
+class Mandate(BaseModel):
+    """``mandate.yml``. A facility may be named by one order a product."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    mandate: Annotated[str, Field(min_length=1, max_length=80)]
+    orders: tuple[Order, ...] = Field(min_length=1)
+
+    def release_for(self, facility: str, product: str) -> str | None:
+        """The release ordered for a product at a facility; None where no order speaks of it."""
+        for order in self.orders:
+            named = order.facilities == "all" or facility in order.facilities
+            if order.product == product and named:
+                return order.release
+        return None

@@ -1,0 +1,214 @@
+"""The declaration as frozen models: fleet, facility, host, product role.
+
+Decides shapes and what is a legal value on its own. Refuses unknown keys. Rules that need more than
+one value at a time (does the release exist, is a name declared twice) are in ``rules``; reading files
+and telling line numbers is ``load``'s.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from orchestrator.fleet.catalog import Catalog
+from orchestrator.fleet.mandate import Mandate
+
+#: Names of facilities, hosts and products: safe in file names, units, namespaces and inventories.
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+#: DICOM PS3.5 section 6.2, VR AE: at most 16 characters, no backslash or control characters.
+AETitle = Annotated[str, Field(pattern=r"^[A-Z0-9_.-]{1,16}$")]
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+#: A host name or an IP address.
+Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$")]
+
+
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("no such time zone; expected an IANA name such as Africa/Mbabane")
+    return name
+
+
+def _absolute(path: str) -> str:
+    if not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("expected an absolute path without '..'")
+    return path
+
+
+TimeZone = Annotated[str, AfterValidator(_known_timezone)]
+HostPath = Annotated[str, AfterValidator(_absolute)]
+
+
+class Model(BaseModel):
+    """What passes between packages: frozen, nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SecretRef(Model):
+    """Where a secret is; never the secret itself."""
+
+    vault: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$")
+    env: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.vault is None) == (self.env is None):
+            raise ValueError("expected exactly one of vault: NAME and env: NAME")
+        return self
+
+
+class VaultSettings(Model):
+    """The fleet's ansible-vault file and where its password is."""
+
+    file: str
+    password_file: str | None = None
+    password_env: str | None = None
+
+
+class Ssh(Model):
+    """How the controller reaches a host. The key is a path, the host key is in ``known_hosts``."""
+
+    user: str = Field(default="root", pattern=r"^[a-z_][a-z0-9_-]*$")
+    port: Port = 22
+    key: str | None = None
+    jump: str | None = None
+    become: bool = False
+
+
+class VerifySettings(Model):
+    """How hard the checks look."""
+
+    retrieves: int = Field(default=20, ge=20, le=1000)
+    sample_files: int = Field(default=200, ge=1)
+    patience_seconds: int = Field(default=60, ge=0, le=3600)
+
+
+class DicomEndpoint(Model):
+    """The DICOM service of a product on a host."""
+
+    ae_title: AETitle
+    port: Port = 4242
+
+
+class WebEndpoint(Model):
+    """The web service of a product on a host, with the path of its DICOMweb root."""
+
+    port: Port = 8042
+    dicomweb: str = "/dicom-web"
+    user: str | None = None
+    password: SecretRef | None = None
+
+
+class Modality(Model):
+    """An AE that is declared at the PACS."""
+
+    ae_title: AETitle
+    address: Address
+    port: Port
+
+
+class Host(Model):
+    """A machine at a facility, and the one product it carries."""
+
+    address: Address
+    ssh: Ssh | None = None
+    product: Name
+    dicom: DicomEndpoint | None = None
+    web: WebEndpoint | None = None
+    modalities: tuple[Modality, ...] = ()
+    volumes: dict[Name, HostPath] = Field(default_factory=dict)
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    secrets: dict[str, SecretRef] = Field(default_factory=dict)
+
+
+class Facility(Model):
+    """A hospital."""
+
+    facility: Name
+    title: str | None = None
+    country: str = Field(pattern=r"^[A-Z]{2}$")
+    timezone: TimeZone
+    hosts: dict[Name, Host] = Field(min_length=1)
+
+
+class FleetSettings(Model):
+    """``fleet.yml``: what holds for every facility unless it says otherwise."""
+
+    fleet: Name
+    depot: str = "depot"
+    ssh: Ssh = Ssh()
+    verify: VerifySettings = VerifySettings()
+    vault: VaultSettings | None = None
+    parallel: int = Field(default=4, ge=1, le=64)
+
+
+class StateVolume(Model):
+    """A volume that a product's state lives on.
+
+    ``objects`` are directories below it that hold stored objects, which nobody may change or remove.
+    """
+
+    name: Name
+    path: HostPath
+    kind: Literal["index"] = Field(default="index", alias="class")
+    objects: tuple[str, ...] = ()
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ProductState(Model):
+    """Everything that a snapshot captures."""
+
+    volumes: tuple[StateVolume, ...]
+    paths: tuple[HostPath, ...]
+
+
+class InstalledFiles(Model):
+    """A directory rendered at stage, and where apply puts it."""
+
+    staged: str
+    target: HostPath
+
+
+class Limits(Model):
+    """Longest time of each phase on a host, in seconds."""
+
+    quiesce: int = Field(default=120, ge=5)
+    snapshot: int = Field(default=120, ge=5)
+    apply: int = Field(default=900, ge=5)
+    restore: int = Field(default=900, ge=5)
+    open: int = Field(default=60, ge=5)
+
+
+class Role(Model):
+    """A product role's ``meta/wardship.yml``: all that the product asks of wardship."""
+
+    kind: Literal["pacs", "ris", "viewer", "os"]
+    switch: Literal["rename"]
+    root: HostPath
+    guard: Literal["host"]
+    snapshot: Literal["btrfs"]
+    services: tuple[str, ...] = Field(min_length=1)
+    state: ProductState
+    install: tuple[InstalledFiles, ...] = ()
+    suites: tuple[str, ...] = Field(min_length=1)
+    min_free_mib: int = Field(default=512, ge=1)
+    limits: Limits = Limits()
+
+
+class Fleet(Model):
+    """The whole declaration, with the roles it names, and a digest over all of it."""
+
+    directory: Path
+    settings: FleetSettings
+    facilities: dict[str, Facility]
+    catalog: Catalog
+    mandate: Mandate
+    roles: dict[str, Role]
+    digest: str
+
+    def ssh_of(self, host: Host) -> Ssh:
+        """How this host is reached: its own settings, else the fleet's."""
+        return host.ssh or self.settings.ssh

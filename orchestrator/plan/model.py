@@ -1,0 +1,95 @@
+"""A plan: what will be changed at which facility, frozen under a digest.
+
+The digest covers the declaration (fleet, mandate, catalog) and, per host, the facts it rests on.
+Secrets are references.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orchestrator.fleet.catalog import Artifact
+from orchestrator.fleet.model import (
+    DicomEndpoint,
+    InstalledFiles,
+    Limits,
+    Model,
+    Ssh,
+    StateVolume,
+    VerifySettings,
+    WebEndpoint,
+)
+
+
+class HostChange(Model):
+    """What happens to one host: everything that the phases need, so that nothing is looked up later."""
+
+    host: str
+    address: str
+    ssh: Ssh
+    product: str
+    role: str
+    kind: str
+    from_release: str
+    to_release: str
+    artifact: Artifact
+    root: str
+    services: tuple[str, ...]
+    volumes: tuple[StateVolume, ...]
+    paths: tuple[str, ...]
+    install: tuple[InstalledFiles, ...]
+    snapshot: Literal["btrfs"]
+    door_tcp: tuple[int, ...]
+    limits: Limits
+    suites: tuple[str, ...]
+    dicom: DicomEndpoint | None
+    web: WebEndpoint | None
+    facts: dict[str, str]
+
+
+class ChangeSet(Model):
+    """The hosts that commit or restore together. The first is the anchor: it keeps the decision."""
+
+    id: str
+    facility: str
+    hosts: tuple[HostChange, ...] = Field(min_length=1)
+    verify: VerifySettings
+
+    @property
+    def anchor(self) -> HostChange:
+        """The host that keeps the decision."""
+        return self.hosts[0]
+
+
+class Refusal(Model):
+    """Why something is not done, and what to do about it."""
+
+    facility: str
+    host: str | None = None
+    gate: str
+    because: str
+    hint: str
+
+
+class Plan(Model):
+    """What ``wardship run`` runs: exactly this, or nothing."""
+
+    fleet: str
+    mandate: str
+    made_at: datetime
+    fleet_digest: str
+    parallel: int
+    change_sets: tuple[ChangeSet, ...]
+    compliant: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    digest: str = ""
+
+    def computed_digest(self) -> str:
+        """SHA-256 over everything but the digest itself and the moment it was made."""
+        body: dict[str, Any] = self.model_dump(mode="json", exclude={"digest", "made_at"})
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

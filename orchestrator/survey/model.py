@@ -1,0 +1,80 @@
+"""What a survey found on a host, and which of it identifies the host's state.
+
+``fingerprint`` covers release, configuration, volumes and operating system: what a plan rests on.
+It never covers counters (free space, numbers of studies), which move while a plan waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+
+from pydantic import Field
+
+from orchestrator.fleet.model import Model
+
+
+class VolumeSurvey(Model):
+    """A volume as found. Sizes in bytes."""
+
+    name: str
+    path: str
+    filesystem: str
+    is_subvolume: bool
+    size: int
+    free: int
+
+
+class ServiceSurvey(Model):
+    """A unit as found: ``active``, ``enabled`` are systemd's own words."""
+
+    name: str
+    active: str
+    enabled: str
+
+
+class HostSurvey(Model):
+    """One host. ``release`` is what ``current`` names; ``running`` what the product itself answers."""
+
+    host: str
+    product: str
+    release: str
+    running: str | None
+    config_hash: str
+    os: str
+    python: str
+    volumes: tuple[VolumeSurvey, ...]
+    services: tuple[ServiceSurvey, ...]
+    locked_by: str | None = None
+    host_epoch: int = 0
+    counts: dict[str, int] = Field(default_factory=dict)
+
+    def facts(self) -> dict[str, str]:
+        """The facts that a plan rests on, each under the name a person knows it by."""
+        volumes = [
+            f"{v.name} {v.path} {v.filesystem} subvolume={v.is_subvolume}" for v in self.volumes
+        ]
+        return {
+            "release": self.release,
+            "configuration": self.config_hash,
+            "volumes": "; ".join(volumes),
+            "operating system": self.os,
+        }
+
+    def fingerprint(self) -> str:
+        """SHA-256 over ``facts``."""
+        return hashlib.sha256(json.dumps(self.facts(), sort_keys=True).encode()).hexdigest()
+
+
+class FacilitySurvey(Model):
+    """All hosts of a facility, and when they were looked at (UTC)."""
+
+    facility: str
+    taken_at: datetime
+    hosts: tuple[HostSurvey, ...]
+    problems: tuple[str, ...] = ()
+
+    def host(self, name: str) -> HostSurvey:
+        """The survey of one host."""
+        return next(host for host in self.hosts if host.host == name)
