@@ -1,0 +1,266 @@
+"""The journal: what happened, authoritative, in one SQLite file beside the fleet.
+
+Decides that a write under an old epoch is refused, that a facility has one unfinished change set at
+a time, and that the first cause of a restore stays.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.journal_tables import DOCUMENTS, ENTRIES, EPOCHS, SETS, open_journal
+from orchestrator.errors import PlanError
+from orchestrator.plan.model import ChangeSet, Plan
+from orchestrator.rollout.model import Entry, Event, Outcome, Record, State
+from orchestrator.rollout.phases import ENDS, is_abortable
+from orchestrator.rollout.ports import Superseded
+
+
+class SqlJournal:
+    """The journal on SQLite. One object a process; threads may share it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._reader, self._writer = open_journal(file)
+
+    def record(self, change_set: str) -> Record:
+        """A change set with all its entries.
+
+        Raises:
+            PlanError: no such change set.
+        """
+        with self._reader.begin() as db:
+            row = db.execute(sa.select(SETS).where(SETS.c.id == change_set)).mappings().first()
+            if row is None:
+                raise PlanError(
+                    f"no change set {change_set} in {self.file}",
+                    hint="wardship status lists them",
+                )
+            return self._as_record(db, row)
+
+    def claim(self, facility: str, *, runner: str) -> int:
+        """Raise the facility's epoch and give the new one."""
+        with self._writer.begin() as db:
+            now = db.scalar(sa.select(EPOCHS.c.epoch).where(EPOCHS.c.facility == facility)) or 0
+            self._set_epoch(db, facility, now + 1, runner)
+            return now + 1
+
+    def adopt(self, facility: str, *, at_least: int) -> None:
+        """Let the next claim be above ``at_least``: what the hosts remember and we do not."""
+        with self._writer.begin() as db:
+            known = db.execute(sa.select(EPOCHS).where(EPOCHS.c.facility == facility)).first()
+            if known is None or known.epoch < at_least:
+                self._set_epoch(db, facility, at_least, known.runner if known else "")
+
+    def begin(self, change_set: str, state: State, *, epoch: int, at: datetime) -> None:
+        """A step begins."""
+        with self._writer.begin() as db:
+            self._guard(db, change_set, epoch)
+            self._write_entry(db, change_set, state, None, epoch=epoch, at=at)
+
+    def end(
+        self,
+        change_set: str,
+        state: State,
+        outcome: Outcome,
+        to: State,
+        *,
+        epoch: int,
+        at: datetime,
+        seconds: float,
+    ) -> None:
+        """A step ended; the change set is in its next state, in the same transaction."""
+        with self._writer.begin() as db:
+            self._guard(db, change_set, epoch)
+            self._write_entry(
+                db, change_set, state, outcome, epoch=epoch, at=at, seconds=round(seconds, 3)
+            )
+            values: dict[str, Any] = {"state": to.value, "since": at.isoformat()}
+            cause = db.scalar(sa.select(SETS.c.cause).where(SETS.c.id == change_set))
+            if outcome.event is not Event.DONE and outcome.because and not cause:
+                values["cause"] = outcome.because
+            db.execute(SETS.update().where(SETS.c.id == change_set).values(values))
+
+    def keep(self, change_set: str, name: str, body: str) -> None:
+        """Keep a document with the change set; a later one of the same name replaces it."""
+        with self._writer.begin() as db:
+            key = (DOCUMENTS.c.change_set == change_set) & (DOCUMENTS.c.name == name)
+            db.execute(DOCUMENTS.delete().where(key))
+            db.execute(DOCUMENTS.insert().values(change_set=change_set, name=name, body=body))
+
+    def document(self, change_set: str, name: str) -> str | None:
+        """A document that was kept."""
+        key = (DOCUMENTS.c.change_set == change_set) & (DOCUMENTS.c.name == name)
+        with self._reader.begin() as db:
+            return db.scalar(sa.select(DOCUMENTS.c.body).where(key))
+
+    def admit(self, plan: Plan, *, runner: str, at: datetime) -> None:
+        """Take the plan's change sets in: all of them, or none.
+
+        Raises:
+            PlanError: a facility has another unfinished change set, or one of these was run before.
+        """
+        with self._writer.begin() as db:
+            refusals = [why for cs in plan.change_sets for why in self._objections(db, cs)]
+            if refusals:
+                raise PlanError(
+                    "the plan was not started: " + "; ".join(refusals),
+                    hint="wardship status shows what holds them; "
+                    "wardship run PLAN --resume goes on with a change that was cut off",
+                    refusals=refusals,
+                )
+            for cs in plan.change_sets:
+                db.execute(
+                    SETS.insert().values(
+                        id=cs.id, facility=cs.facility, plan=plan.digest, cause="", runner=runner,
+                        state=State.STAGING.value, abort_requested=False, since=at.isoformat(),
+                        body=cs.model_dump_json(),
+                    )
+                )  # fmt: skip
+
+    def _objections(self, db: sa.Connection, cs: ChangeSet) -> list[str]:
+        settled = [state.value for state in ENDS - {State.NEEDS_HANDS}]
+        rows = db.execute(
+            sa.select(SETS).where(
+                (SETS.c.id == cs.id)
+                | ((SETS.c.facility == cs.facility) & SETS.c.state.not_in(settled))
+            )
+        ).mappings()
+        return [
+            f"{cs.facility} is held by change set {row['id']} ({row['state']}, "
+            f"run by {row['runner'] or 'nobody'})"
+            if row["state"] not in settled
+            else f"{row['id']} was run before and ended {row['state']}: plan again"
+            for row in rows
+        ]
+
+    def records(self, *, plan: str | None = None) -> list[Record]:
+        """Every change set, oldest first; of one plan if named by its digest."""
+        query = sa.select(SETS).order_by(sa.literal_column("rowid"))
+        if plan is not None:
+            query = query.where(SETS.c.plan == plan)
+        with self._reader.begin() as db:
+            return [self._as_record(db, row) for row in db.execute(query).mappings().all()]
+
+    def attempts(self) -> dict[str, int]:
+        """How many change sets each facility has had."""
+        query = sa.select(SETS.c.facility, sa.func.count()).group_by(SETS.c.facility)
+        with self._reader.begin() as db:
+            return {row[0]: row[1] for row in db.execute(query)}
+
+    def request_abort(self, change_set: str) -> State:
+        """Ask for an abort; gives the state it was asked in.
+
+        Raises:
+            PlanError: it is decided, or has ended.
+        """
+        with self._writer.begin() as db:
+            state = db.scalar(sa.select(SETS.c.state).where(SETS.c.id == change_set))
+            if state is None or not is_abortable(State(state)):
+                raise PlanError(
+                    f"{change_set} cannot be stopped any more: it is {state or 'not known'}",
+                    hint=f"to put a committed change back: wardship restore {change_set}",
+                )
+            db.execute(SETS.update().where(SETS.c.id == change_set).values(abort_requested=True))
+            return State(state)
+
+    def redirect(
+        self, change_set: str, to: State, *, because: str, epoch: int, at: datetime, runner: str
+    ) -> None:
+        """A person sends a change set another way (restore, clear); their reason is kept."""
+        with self._writer.begin() as db:
+            self._guard(db, change_set, epoch)
+            row = db.execute(sa.select(SETS).where(SETS.c.id == change_set)).mappings().one()
+            outcome = Outcome.done(because, redirected_to=to.value)
+            self._write_entry(
+                db, change_set, State(row["state"]), outcome, epoch=epoch, at=at, seconds=0.0
+            )
+            db.execute(
+                SETS.update()
+                .where(SETS.c.id == change_set)
+                .values(
+                    state=to.value, since=at.isoformat(), runner=runner,
+                    cause=row["cause"] or because, abort_requested=False,
+                )
+            )  # fmt: skip
+
+    def run_by(self, change_sets: list[str], *, runner: str) -> None:
+        """Write down who runs these now."""
+        with self._writer.begin() as db:
+            db.execute(SETS.update().where(SETS.c.id.in_(change_sets)).values(runner=runner))
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+    @staticmethod
+    def _set_epoch(db: sa.Connection, facility: str, epoch: int, runner: str) -> None:
+        db.execute(EPOCHS.delete().where(EPOCHS.c.facility == facility))
+        db.execute(EPOCHS.insert().values(facility=facility, epoch=epoch, runner=runner))
+
+    @staticmethod
+    def _guard(db: sa.Connection, change_set: str, epoch: int) -> None:
+        held = db.execute(
+            sa.select(EPOCHS)
+            .join(SETS, SETS.c.facility == EPOCHS.c.facility)
+            .where(SETS.c.id == change_set)
+        ).first()
+        if held is not None and held.epoch > epoch:
+            raise Superseded(
+                f"{held.facility} was taken over by {held.runner}"
+                f" (epoch {held.epoch}, ours {epoch})"
+            )
+
+    @staticmethod
+    def _write_entry(
+        db: sa.Connection,
+        change_set: str,
+        state: State,
+        outcome: Outcome | None,
+        *,
+        epoch: int,
+        at: datetime,
+        seconds: float | None = None,
+    ) -> None:
+        db.execute(
+            ENTRIES.insert().values(
+                change_set=change_set,
+                at=at.isoformat(),
+                state=state.value,
+                event=outcome.event.value if outcome else None,
+                because=outcome.because if outcome else "",
+                seconds=seconds,
+                epoch=epoch,
+                evidence=json.dumps(outcome.evidence if outcome else {}),
+            )
+        )
+
+    def _as_record(self, db: sa.Connection, row: sa.RowMapping) -> Record:
+        entries = db.execute(
+            sa.select(ENTRIES).where(ENTRIES.c.change_set == row["id"]).order_by(ENTRIES.c.seq)
+        ).mappings()
+        epoch = db.scalar(sa.select(EPOCHS.c.epoch).where(EPOCHS.c.facility == row["facility"]))
+        return Record(
+            change_set=ChangeSet.model_validate_json(row["body"]),
+            plan=row["plan"],
+            state=State(row["state"]),
+            cause=row["cause"],
+            epoch=epoch or 0,
+            runner=row["runner"],
+            abort_requested=row["abort_requested"],
+            since=datetime.fromisoformat(row["since"]),
+            entries=tuple(
+                Entry(**{**entry, "evidence": json.loads(entry["evidence"])}) for entry in entries
+            ),
+        )
+
+
+def utc_now() -> datetime:
+    """The time of day, UTC."""
+    return datetime.now(UTC)
