@@ -7,9 +7,11 @@ patience lasts and is never a pass; the first cause of a restore stays.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from orchestrator.errors import WardshipError
 from orchestrator.plan.model import ChangeSet, HostChange
 from orchestrator.rollout.model import Event, HostPhase, Outcome, PhaseReport, Record, State
 from orchestrator.rollout.phases import ENDS, advance, is_abortable
@@ -71,7 +73,18 @@ class Steps:
     def _perform(self, record: Record, epoch: int) -> Outcome:
         if record.abort_requested and is_abortable(record.state):
             return Outcome(event=Event.ABORTED, because="stopped by request")
-        return _STEPS[record.state](self, record, epoch)
+        try:
+            return _STEPS[record.state](self, record, epoch)
+        except Superseded:
+            raise
+        except WardshipError as error:
+            return Outcome.failed(f"{error.what} ({error.hint})")
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not leave a hospital half done
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            return Outcome.failed(
+                f"a bug of ours: {type(error).__name__}: {error}",
+                bug=f"{place.filename}:{place.lineno} {place.name}",
+            )
 
     def _stage(self, record: Record, epoch: int) -> Outcome:
         problems = self.hosts.stage(record.change_set, epoch=epoch)

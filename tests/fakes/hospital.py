@@ -1,0 +1,184 @@
+"""A hospital in a process of its own: it outlives the controller and counts what was done to it.
+
+Keeps the host program's rules: an epoch that only rises, phases that start once and in order, one
+decision that stands, a restore that may be run again. The product is a release and a set of images.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import socketserver
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+ORDER = {"quiesce": None, "snapshot": "quiesce", "apply": "snapshot"}
+
+
+@dataclass
+class FakeHospital:
+    """The hosts' state. ``faults``: what goes wrong, e.g. ``{"apply": "failed"}``, ``{"checks": "failed"}``."""
+
+    release: str = "1"
+    images: list[str] = field(default_factory=lambda: ["a", "b"])
+    faults: dict[str, str] = field(default_factory=dict)
+    epoch: int = 0
+    door: str = "open"
+    running: bool = True
+    decision: str | None = None
+    reversal: bool = False
+    snapshot: tuple[str, list[str]] | None = None
+    phases: dict[str, str] = field(default_factory=dict)
+    #: How often each thing was really done.
+    done: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+
+    def call(self, verb: str, **args: Any) -> Any:
+        """One call of the controller."""
+        if "epoch" in args and args["epoch"] < self.epoch:
+            self.refused += 1
+            return {"refused": "epoch", "because": f"epoch {self.epoch} > {args['epoch']}"}
+        self.epoch = max(self.epoch, args.get("epoch", 0))
+        return getattr(self, f"on_{verb}")(**args)
+
+    def on_stage(self, **_: Any) -> Any:
+        """Lay down."""
+        return {"problems": [self.faults["stage"]] if "stage" in self.faults else []}
+
+    def on_preflight(self) -> Any:
+        """Gates."""
+        return {"refusals": [self.faults["preflight"]] if "preflight" in self.faults else []}
+
+    def on_phase(self, phase: str, **_: Any) -> Any:
+        """Start once; restore may start again."""
+        if self.phases.get(phase) == "succeeded":
+            return {"state": "succeeded"}
+        if phase in ORDER:
+            if self.decision is not None:
+                return {"state": "refused", "refused": "decided", "because": "decided"}
+            if phase in self.phases:
+                return {"state": self.phases[phase], "because": "second entry"}
+            before = ORDER[phase]
+            if before is not None and self.phases.get(before) != "succeeded":
+                return {"state": "refused", "refused": "order", "because": f"{before} has not run"}
+        self.done[phase] = self.done.get(phase, 0) + 1
+        state = self.faults.get(phase, "succeeded")
+        self.phases[phase] = state
+        if state == "succeeded":
+            getattr(self, f"_{phase}")()
+        return {"state": state, "because": "a fault" if state != "succeeded" else ""}
+
+    def _quiesce(self) -> None:
+        self.door, self.running = "shut", False
+
+    def _snapshot(self) -> None:
+        assert self.door == "shut"
+        assert not self.running
+        self.snapshot = (self.release, list(self.images))
+
+    def _apply(self) -> None:
+        assert self.snapshot is not None
+        self.release, self.running = "2", True
+        if self.faults.get("checks"):
+            self.images = []
+
+    def _restore(self) -> None:
+        assert self.decision == "restore" or self.reversal
+        if self.snapshot is not None:
+            self.release, self.images = self.snapshot[0], list(self.snapshot[1])
+        self.running = True
+
+    def _open(self) -> None:
+        assert self.running
+        self.door = "open"
+
+    def on_decide(self, proposal: str, because: str, **_: Any) -> Any:
+        """The first proposal stands."""
+        if self.decision is None:
+            self.done["decide"] = self.done.get("decide", 0) + 1
+            self.decision = proposal
+        return {"decision": self.decision, "by": "controller", "because": because}
+
+    def on_reverse(self, **_: Any) -> Any:
+        """A committed change is to be put back."""
+        if self.decision != "commit":
+            return {"problems": ["not committed"]}
+        self.reversal = True
+        for phase in ("restore", "open"):
+            self.phases.pop(phase, None)
+        return {"problems": []}
+
+    def on_census(self) -> Any:
+        """What quiesce counted."""
+        return {"census": json.dumps(self.images) if "quiesce" in self.phases else None}
+
+    def on_check(self, moment: str) -> Any:
+        """What a verifier sees: images as they were, and a product that runs."""
+        if moment in self.faults:
+            return {"status": self.faults[moment]}
+        seen = self.running and sorted(self.images) == ["a", "b"]
+        return {"status": "passed" if seen else "failed"}
+
+    def on_look(self) -> Any:
+        """Everything, for the test."""
+        return asdict(self)
+
+    def on_mend(self, fault: str) -> Any:
+        """The test lifts a fault."""
+        self.faults.pop(fault, None)
+        return {}
+
+
+class HospitalProcess:
+    """A ``FakeHospital`` behind a socket, in a process of its own."""
+
+    def __init__(self, directory: Path, **faults: str) -> None:
+        self.path = directory / "hospital.sock"
+        self.path.unlink(missing_ok=True)
+        ready, tell = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.setsid()
+            _serve(self.path, FakeHospital(faults=dict(faults)), tell)
+        os.close(tell)
+        assert os.read(ready, 1) == b"."
+        os.close(ready)
+
+    def call(self, verb: str, **args: Any) -> Any:
+        """Ask the hospital."""
+        return call(self.path, verb, **args)
+
+    def close(self) -> None:
+        """End it."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def call(path: Path, verb: str, **args: Any) -> Any:
+    """One call over the socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(path))
+        client.sendall(json.dumps({"verb": verb, **args}).encode() + b"\n")
+        return json.loads(client.makefile().readline())
+
+
+def _serve(path: Path, hospital: FakeHospital, tell: int) -> None:
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked = json.loads(self.rfile.readline())
+            answer = hospital.call(asked.pop("verb"), **asked)
+            try:
+                self.wfile.write(json.dumps(answer).encode() + b"\n")
+            except BrokenPipeError:
+                pass  # the controller died while it waited: the hospital goes on
+
+    try:
+        with socketserver.UnixStreamServer(str(path), Handler) as server:
+            os.write(tell, b".")
+            server.serve_forever()
+    finally:
+        os._exit(1)
