@@ -5,9 +5,18 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from orchestrator.fleet.catalog import ReleaseName
+
+
+def _written_as_a_day(value: object) -> object:
+    if isinstance(value, str | date):
+        return value
+    raise ValueError("expected a day such as 2026-12-31")
+
+
+Day = Annotated[date, BeforeValidator(_written_as_a_day)]
 
 
 class Order(BaseModel):
@@ -17,7 +26,7 @@ class Order(BaseModel):
     product: str
     release: ReleaseName
     facilities: Literal["all"] | tuple[str, ...] = "all"
-    by: date | None = None
+    by: Day | None = None
 
 
 class Mandate(BaseModel):

@@ -1,8 +1,8 @@
 """The declaration as frozen models: fleet, facility, host, product role.
 
 Decides shapes and what is a legal value on its own. Refuses unknown keys. Rules that need more than
-one value at a time (does the release exist, is a name declared twice) are in ``rules``; reading files
-and telling line numbers is ``load``'s.
+one value at a time (does the release exist, is a name declared twice) are in ``rules``; reading
+files and telling line numbers is ``load``'s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from orchestrator.fleet.catalog import Catalog
+from orchestrator.fleet.catalog import Artifact, Catalog
 from orchestrator.fleet.mandate import Mandate
 
 #: Names of facilities, hosts and products: safe in file names, units, namespaces and inventories.
@@ -74,7 +74,7 @@ class Ssh(Model):
     user: str = Field(default="root", pattern=r"^[a-z_][a-z0-9_-]*$")
     port: Port = 22
     key: str | None = None
-    jump: str | None = None
+    jump: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:-]*$")
     become: bool = False
 
 
@@ -148,7 +148,7 @@ class FleetSettings(Model):
 class StateVolume(Model):
     """A volume that a product's state lives on.
 
-    ``objects`` are directories below it that hold stored objects, which nobody may change or remove.
+    ``objects`` are directories below it that hold stored objects: nobody may change or remove them.
     """
 
     name: Name
@@ -209,6 +209,35 @@ class Fleet(Model):
     roles: dict[str, Role]
     digest: str
 
+    @property
+    def state(self) -> Path:
+        """Where wardship keeps what it writes: plans, journal, reports (0700)."""
+        return self.directory / ".wardship"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The hosts' keys by name, as ``wardship fleet trust`` recorded them."""
+        return self.directory / "known_hosts"
+
+    def path(self, declared: str) -> Path:
+        """A path as a declaration names it: relative ones count from the fleet's directory."""
+        return self.directory / Path(declared).expanduser()
+
+    def artifact(self, artifact: Artifact) -> Path:
+        """Where the depot has an artifact."""
+        return self.path(self.settings.depot) / artifact.file
+
     def ssh_of(self, host: Host) -> Ssh:
         """How this host is reached: its own settings, else the fleet's."""
         return host.ssh or self.settings.ssh
+
+    def role_of(self, host: Host) -> Role:
+        """The role that knows how to run the host's product."""
+        return self.roles[self.catalog.products[host.product].role]
+
+    def volumes_of(self, host: Host) -> tuple[StateVolume, ...]:
+        """The volumes of the host's product, where they lie on this host."""
+        return tuple(
+            volume.model_copy(update={"path": host.volumes.get(volume.name, volume.path)})
+            for volume in self.role_of(host).state.volumes
+        )

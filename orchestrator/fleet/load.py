@@ -1,0 +1,199 @@
+"""Reads a fleet directory into a ``Fleet``, or tells every problem of it at once.
+
+Decides nothing about releases or hosts; what must hold between files is in ``rules``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from orchestrator import resources
+from orchestrator.errors import FleetError
+from orchestrator.fleet.catalog import Catalog
+from orchestrator.fleet.declared import Declared
+from orchestrator.fleet.explain import explain
+from orchestrator.fleet.mandate import Mandate
+from orchestrator.fleet.model import Facility, Fleet, FleetSettings, VaultSettings
+from orchestrator.fleet.problems import Problem, in_order
+from orchestrator.fleet.roles import RoleFiles, read_role
+from orchestrator.fleet.rules import depot_problems, problems_between
+from orchestrator.fleet.yamlfile import Document, read_yaml
+
+M = TypeVar("M", bound=BaseModel)
+
+#: The names in a vault file, or None where it cannot be opened here.
+VaultNames = Callable[[Path, VaultSettings], Collection[str] | None]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A fleet without a problem, and what could not be looked at."""
+
+    fleet: Fleet
+    notes: tuple[str, ...]
+
+
+def load(directory: Path, *, roles: Path | None = None) -> Fleet:
+    """The fleet declared in ``directory``. The vault is not opened, the depot is not looked at.
+
+    Raises:
+        FleetError: with every problem, each as ``file:line: what, expected what``.
+    """
+    declared, problems = _read(directory, roles or resources.roles(), lambda _path, _vault: None)
+    return _fleet(declared, problems)
+
+
+def check(directory: Path, *, vault_names: VaultNames, roles: Path | None = None) -> Checked:
+    """As ``load``, and looks whether the secrets and the ordered releases' artifacts are there.
+
+    Raises:
+        FleetError: with every problem.
+    """
+    declared, problems = _read(directory, roles or resources.roles(), vault_names)
+    missing, notes = depot_problems(declared)
+    fleet = _fleet(declared, problems + missing)
+    uses_vault = any(ref.vault for _, _, ref in declared.secrets())
+    if fleet.settings.vault and uses_vault and declared.vault_names is None:
+        notes.append(
+            f"{fleet.settings.vault.file}: not opened (no password here), so it was not checked"
+            " whether the secrets are in it"
+        )
+    return Checked(fleet, tuple(notes))
+
+
+def _fleet(declared: Declared, problems: list[Problem]) -> Fleet:
+    settings, catalog, mandate = declared.settings, declared.catalog, declared.mandate
+    if problems or settings is None or catalog is None or mandate is None:
+        count = len(set(problems))
+        raise FleetError(
+            f"{declared.directory}: {count} problem{'s' if count != 1 else ''} in the declaration",
+            hint="mend them, then: wardship fleet check",
+            problems=in_order(problems),
+        )
+    fleet = Fleet(
+        directory=declared.directory,
+        settings=settings,
+        facilities=declared.facilities,
+        catalog=catalog,
+        mandate=mandate,
+        roles={name: files.role for name, files in declared.roles.items()},
+        digest="",
+    )
+    return fleet.model_copy(update={"digest": digest_of(fleet)})
+
+
+def digest_of(fleet: Fleet) -> str:
+    """SHA-256 over what is declared, however it is spelled; secrets are references in it."""
+    body = fleet.model_dump(mode="json", exclude={"directory", "digest"})
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(directory: Path, roles: Path, vault_names: VaultNames) -> tuple[Declared, list[Problem]]:
+    if not directory.is_dir():
+        raise FleetError(
+            f"{directory}: no such directory",
+            hint="name the fleet's directory: wardship --fleet DIR …, or set WARDSHIP_FLEET",
+        )
+    if not (directory / "fleet.yml").exists():
+        raise FleetError(
+            f"{directory}: no fleet.yml in it, so it is not a fleet",
+            hint="name the fleet's directory: wardship --fleet DIR …, or set WARDSHIP_FLEET",
+        )
+    reading = _Reading(directory.resolve())
+    settings = reading.file("fleet.yml", FleetSettings)
+    catalog = reading.file("catalog.yml", Catalog)
+    mandate = reading.file("mandate.yml", Mandate)
+    facilities, names = reading.facilities()
+    declared = Declared(
+        directory=reading.directory,
+        settings=settings,
+        catalog=catalog,
+        mandate=mandate,
+        facilities=facilities,
+        facility_names=names,
+        roles=reading.roles(roles, catalog) if catalog else {},
+        documents=reading.documents,
+        vault_names=_names(reading.directory, settings, vault_names),
+    )
+    return declared, reading.problems + problems_between(declared)
+
+
+def _names(
+    directory: Path, settings: FleetSettings | None, vault_names: VaultNames
+) -> frozenset[str] | None:
+    if settings is None or settings.vault is None:
+        return None
+    path = directory / settings.vault.file
+    names = vault_names(directory, settings.vault) if path.is_file() else None
+    return None if names is None else frozenset(names)
+
+
+class _Reading:
+    """Files one after another, problems collected."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.documents: dict[str, Document] = {}
+        self.problems: list[Problem] = []
+
+    def file(self, name: str, model: type[M]) -> M | None:
+        document, problems = read_yaml(self.directory, name)
+        self.problems += problems
+        if document is None:
+            return None
+        self.documents[name] = document
+        try:
+            return model.model_validate(document.value)
+        except ValidationError as error:
+            self.problems += explain(document, model, error)
+            return None
+
+    def facilities(self) -> tuple[dict[str, Facility], frozenset[str]]:
+        """The facilities that hold by themselves, and the names of all that have a file."""
+        folder = self.directory / "facilities"
+        found: dict[str, Facility] = {}
+        names: set[str] = set()
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name.startswith(".") or path.suffix == ".md":
+                continue
+            name = f"facilities/{path.name}"
+            if path.suffix != ".yml" or not path.is_file():
+                self.problems.append(Problem(name, 1, "not a facility, expected a file NAME.yml"))
+                continue
+            names.add(path.stem)
+            if facility := self.file(name, Facility):
+                found[path.stem] = facility
+        if not names:
+            self.problems.append(
+                Problem("facilities", 1, "no facility here, expected a file NAME.yml for each")
+            )
+        return found, frozenset(names)
+
+    def roles(self, roles: Path, catalog: Catalog) -> dict[str, RoleFiles]:
+        found: dict[str, RoleFiles] = {}
+        for product, entry in catalog.products.items():
+            if entry.role in found:
+                continue
+            if not (roles / entry.role).is_dir():
+                text = f"no role {entry.role}, expected one of {_listed(roles)}"
+                document = self.documents["catalog.yml"]
+                self.problems.append(document.problem(("products", product, "role"), text))
+                continue
+            files, problems = read_role(roles, entry.role)
+            self.problems += [Problem(f"roles/{p.file}", p.line, p.text) for p in problems]
+            if files:
+                found[entry.role] = files
+        return found
+
+
+def _listed(roles: Path) -> str:
+    found = sorted(path.parent.parent.name for path in roles.glob("*/meta/wardship.yml"))
+    return ", ".join(found) or "the shipped ones (there is none)"

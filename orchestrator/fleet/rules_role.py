@@ -1,0 +1,128 @@
+"""What must hold between a host and its product's role: settings, secrets, volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.fleet.declared import Declared
+from orchestrator.fleet.problems import Problem
+from orchestrator.fleet.roles import is_reserved
+
+
+def settings_are_options(d: Declared) -> Iterator[Problem]:
+    """Each setting is an option of the role's ``stage``, of its type, and no secret."""
+    for file, _, name, host in d.hosts():
+        role = d.role(host)
+        if role is None:
+            continue
+        stage = role.options.get("stage", {})
+        known = ", ".join(
+            sorted(o for o, spec in stage.items() if not (is_reserved(o) or spec.secret))
+        )
+        for setting, value in host.settings.items():
+            loc = ("hosts", name, "settings", setting)
+            option = stage.get(setting)
+            if is_reserved(setting):
+                yield d.at(file, loc, f"{setting} is set by wardship itself, expected it not here")
+            elif option is None:
+                yield d.at(file, loc, f"{host.product} has no setting {setting}, expected {known}")
+            elif option.secret:
+                text = f"{setting} is a secret, expected it under secrets, as a reference"
+                yield d.at(file, loc, text)
+            elif because := _misfit(value, option.type, option.choices):
+                yield d.at(file, loc, f"{setting} {because}")
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "list": (list,),
+    "dict": (dict,),
+}
+
+
+def _misfit(value: object, kind: str, choices: tuple[object, ...]) -> str | None:
+    wanted = _TYPES.get(kind, (object,))
+    is_bool_for_number = isinstance(value, bool) and bool not in wanted and object not in wanted
+    if not isinstance(value, wanted) or is_bool_for_number:
+        return f"is not a {kind}, expected a {kind}"
+    if choices and not isinstance(value, list) and value not in choices:
+        return f"is {value}, expected one of {', '.join(map(str, choices))}"
+    return None
+
+
+def required_options_are_given(d: Declared) -> Iterator[Problem]:
+    """What the role cannot do without is declared."""
+    for file, _, name, host in d.hosts():
+        role = d.role(host)
+        for option, spec in role.options.get("stage", {}).items() if role else ():
+            given = option in host.settings or option in host.secrets
+            if spec.required and not given and not is_reserved(option):
+                section = "secrets" if spec.secret else "settings"
+                text = f"{host.product} needs {option}, expected it under {section}"
+                yield d.at(file, ("hosts", name), text)
+
+
+def secrets_are_options(d: Declared) -> Iterator[Problem]:
+    """Each secret is an option of one of the role's verbs."""
+    for file, _, name, host in d.hosts():
+        role = d.role(host)
+        for secret in host.secrets if role else ():
+            loc = ("hosts", name, "secrets", secret)
+            if role and (is_reserved(secret) or role.option(secret) is None):
+                yield d.at(file, loc, f"{host.product} has no option {secret} for this secret")
+            if secret in host.settings:
+                yield d.at(file, loc, f"{secret} is under settings too, expected it here only")
+
+
+def volumes_are_known(d: Declared) -> Iterator[Problem]:
+    """Only a volume that the role names can lie elsewhere."""
+    for file, _, name, host in d.hosts():
+        role = d.role(host)
+        known = [volume.name for volume in role.role.state.volumes] if role else []
+        for volume in host.volumes if role else ():
+            if volume not in known:
+                text = f"{host.product} has no volume {volume}, expected {', '.join(known)}"
+                yield d.at(file, ("hosts", name, "volumes", volume), text)
+
+
+def vault_is_a_vault(d: Declared) -> Iterator[Problem]:
+    """The vault file is there and is encrypted."""
+    vault = d.settings.vault if d.settings else None
+    if vault is None:
+        return
+    loc, path = ("vault", "file"), (d.directory / vault.file)
+    if not path.resolve().is_relative_to(d.directory):
+        yield d.at("fleet.yml", loc, f"{vault.file} leaves the fleet directory")
+    elif not path.is_file():
+        yield d.at("fleet.yml", loc, f"no file {vault.file}, expected an ansible-vault file")
+    elif not path.read_bytes().startswith(b"$ANSIBLE_VAULT;"):
+        text = f"{vault.file} is not encrypted, expected: ansible-vault encrypt {vault.file}"
+        yield d.at("fleet.yml", loc, text)
+
+
+def secrets_exist(d: Declared) -> Iterator[Problem]:
+    """Each vault reference has a vault, and is in it where it could be opened."""
+    for file, loc, ref in d.secrets():
+        if ref.vault is None:
+            continue
+        if d.settings and d.settings.vault is None:
+            yield d.at(file, loc, "a vault variable, but fleet.yml names no vault file")
+        elif d.vault_names is not None and ref.vault not in d.vault_names:
+            assert d.settings
+            assert d.settings.vault
+            yield d.at(file, loc, f"no {ref.vault} in {d.settings.vault.file}, expected it there")
+
+
+def vault_names_are_not_hidden(d: Declared) -> Iterator[Problem]:
+    """A host's variable of the same name would hide the vault's in the rendered inventory."""
+    for file, _, name, host in d.hosts():
+        refs = {key: ref.vault for key, ref in host.secrets.items()}
+        password = host.web.password.vault if host.web and host.web.password else None
+        for key, vault in [*refs.items(), ("web.password", password)]:
+            hidden = vault in host.settings or (vault in refs and refs[vault] != vault)
+            if vault and hidden:
+                text = f"the host's own {vault} hides the vault's for {key}, rename the latter"
+                yield d.at(file, ("hosts", name), text)

@@ -1,0 +1,237 @@
+"""One YAML file as plain values, each with the line it stands on.
+
+Refuses whatever lets a file mean something else than it seems to: duplicate keys, anchors, aliases
+and tags, numbers that YAML 1.1 guesses at (``0x1F``, ``10:30``), symbolic links, files that leave
+the fleet's directory, are over 1 MiB, or are not UTF-8. All problems of a file are told at once;
+what follows a syntax error is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from orchestrator.fleet.problems import Problem
+
+#: Where a value is in a file: keys and positions from the top.
+Loc = tuple[str | int, ...]
+
+LARGEST_FILE = 1 << 20
+#: Below these keys a value may be a secret that somebody wrote down by mistake.
+_SECRETIVE = frozenset({"password", "secrets"})
+_DEEPEST = 40
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOLVER = yaml.resolver.Resolver()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file that was read: its value, the line of each part, and each scalar as it was written."""
+
+    file: str
+    value: object
+    lines: Mapping[Loc, int]
+    texts: Mapping[Loc, str]
+
+    def line(self, loc: Loc) -> int:
+        """The line of a part, or of the nearest thing around it that is there."""
+        while loc and loc not in self.lines:
+            loc = loc[:-1]
+        return self.lines.get(loc, 1)
+
+    def problem(self, loc: Loc, text: str) -> Problem:
+        """A problem at this part of the file."""
+        return Problem(self.file, self.line(loc), text)
+
+
+def read_yaml(directory: Path, name: str) -> tuple[Document | None, list[Problem]]:
+    """The file ``name`` below ``directory``; no document where its text cannot be taken as YAML."""
+    text = _text(directory, name)
+    if isinstance(text, Problem):
+        return None, [text]
+    reader = _Reader(name)
+    try:
+        value = reader.document(iter(yaml.parse(text, Loader=_LOADER)))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return None, [*reader.problems, Problem(name, line, f"not YAML: {error.problem}")]
+    except (yaml.YAMLError, _TooDeepError) as error:
+        return None, [*reader.problems, Problem(name, 1, f"not YAML: {error}")]
+    return Document(name, value, reader.lines, reader.texts), reader.problems
+
+
+def may_be_secret(loc: Loc) -> bool:
+    """Whether a value at this place must not be repeated in a message."""
+    return not _SECRETIVE.isdisjoint(loc)
+
+
+def outside(directory: Path, name: str) -> str | None:
+    """Why a file is not one of the fleet's own, if it is not."""
+    path = directory / name
+    if not path.resolve().is_relative_to(directory.resolve()):
+        return f"{name} leaves the fleet directory, expected a file inside it"
+    if path.is_symlink():
+        return f"{name} is a symbolic link, expected a file"
+    return None
+
+
+def _text(directory: Path, name: str) -> str | Problem:
+    path = directory / name
+    if because := outside(directory, name):
+        return Problem(name, 1, because)
+    if not path.is_file():
+        return Problem(name, 1, "not there, expected a file")
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        return Problem(name, 1, f"cannot be read ({error.strerror}), expected a readable file")
+    if len(data) > LARGEST_FILE:
+        return Problem(name, 1, f"larger than {LARGEST_FILE >> 20} MiB, expected a smaller file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return Problem(name, line, "not UTF-8, expected text saved as UTF-8")
+
+
+class _TooDeepError(Exception):
+    """More levels than any declaration has."""
+
+    def __str__(self) -> str:
+        return f"nested more than {_DEEPEST} levels deep"
+
+
+@dataclass
+class _Reader:
+    """Turns parser events into values and notes lines and problems on the way."""
+
+    file: str
+    problems: list[Problem] = field(default_factory=list)
+    lines: dict[Loc, int] = field(default_factory=dict)
+    texts: dict[Loc, str] = field(default_factory=dict)
+
+    def document(self, events: Iterator[yaml.Event]) -> object:
+        value: object = None
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._tell(event, "a second document, expected one a file")
+                    break
+                value = self._value(next(events), events, ())
+        if documents == 0:
+            self.problems.append(Problem(self.file, 1, "empty, expected a mapping"))
+        return value
+
+    def _tell(self, event: yaml.Event, text: str) -> None:
+        self.problems.append(Problem(self.file, _line(event), text))
+
+    def _value(self, event: yaml.Event, events: Iterator[yaml.Event], loc: Loc) -> object:
+        self.lines.setdefault(loc, _line(event))
+        if len(loc) > _DEEPEST:
+            raise _TooDeepError
+        if isinstance(event, yaml.AliasEvent):
+            self._tell(event, f"alias *{getattr(event, 'anchor', '')}, expected the value itself")
+            return None
+        if anchor := getattr(event, "anchor", None):
+            self._tell(event, f"anchor &{anchor}, expected the value without it")
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(event, events, loc)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(event, events, loc)
+        assert isinstance(event, yaml.ScalarEvent)
+        return self._scalar(event, loc)
+
+    def _mapping(
+        self, start: yaml.MappingStartEvent, events: Iterator[yaml.Event], loc: Loc
+    ) -> dict[str, object]:
+        self._refuse_tag(start)
+        found: dict[str, object] = {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            key = self._key(event, events, loc)
+            if key in found:
+                first = self.lines[*loc, key]
+                self._tell(event, f"{key} is here a second time (first in line {first})")
+                self._skip(events)
+                continue
+            self.lines[*loc, key] = _line(event)
+            found[key] = self._value(next(events), events, (*loc, key))
+        return found
+
+    def _key(self, event: yaml.Event, events: Iterator[yaml.Event], loc: Loc) -> str:
+        if not isinstance(event, yaml.ScalarEvent):
+            self._tell(event, "a key that is not a word, expected a word")
+            self._value(event, events, (*loc, "?"))
+            return "?"
+        self._refuse_tag(event)
+        tag = _tag(event)
+        if event.value == "<<" and event.style is None:
+            self._tell(event, "merge key <<, expected the keys themselves")
+        elif tag != "tag:yaml.org,2002:str":
+            kind = tag.rpartition(":")[2]
+            self._tell(event, f'{event.value} is a {kind} in YAML, quote it: "{event.value}"')
+        return event.value
+
+    def _sequence(
+        self, start: yaml.SequenceStartEvent, events: Iterator[yaml.Event], loc: Loc
+    ) -> list[object]:
+        self._refuse_tag(start)
+        found: list[object] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            found.append(self._value(event, events, (*loc, len(found))))
+        return found
+
+    def _scalar(self, event: yaml.ScalarEvent, loc: Loc) -> object:
+        self._refuse_tag(event)
+        self.texts[loc] = event.value
+        kind = _tag(event).rpartition(":")[2]
+        if kind == "null":
+            return None
+        if kind == "bool":
+            return event.value.lower() in ("yes", "true", "on")
+        if kind == "int" and _DECIMAL.fullmatch(event.value):
+            return int(event.value)
+        if kind == "float" and (number := _finite(event.value)) is not None:
+            return number
+        if kind in ("int", "float"):
+            shown = "this" if may_be_secret(loc) else event.value
+            self._tell(event, f"{shown} is a number that YAML 1.1 reads its own way, quote it")
+        return event.value
+
+    def _refuse_tag(self, event: yaml.NodeEvent) -> None:
+        tag = getattr(event, "tag", None)
+        if tag and tag != "!":
+            self._tell(event, f"tag {tag}, expected a plain value")
+
+    def _skip(self, events: Iterator[yaml.Event]) -> None:
+        depth = 0
+        for event in events:
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth == 0:
+                return
+
+
+def _finite(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if number - number == 0 else None
+
+
+def _tag(event: yaml.ScalarEvent) -> str:
+    """The tag that YAML 1.1 gives a scalar, as PyYAML's own constructors would see it."""
+    resolved = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
+    return str(resolved)
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
