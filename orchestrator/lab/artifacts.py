@@ -6,20 +6,17 @@ recorded hash whenever used: a damaged entry is built again. A second use needs 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from orchestrator.errors import LabError
 from orchestrator.lab import bundle, debian
+from orchestrator.lab.kept import digest, keep, locked
 
 PRODUCT = "orthanc"
 #: Raised when the way a bundle is assembled changes, so that bundles from before are not used.
@@ -81,41 +78,34 @@ def build(version: str, *, cache: Path, say: Say) -> Bundle:
         raise LabError(
             f"there is no recipe for {PRODUCT} {version}", hint=f"one of {', '.join(VERSIONS)}"
         )
-    entry = cache / "bundles" / f"{PRODUCT}-{version}-{recipe.key}"
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(entry.parent / f"{entry.name}.lock"):
-        cached = _cached(entry)
-        if cached is not None:
-            return cached
+
+    def make(into: Path) -> None:
         say(f"{PRODUCT} {version}: building from Debian's packages")
-        shutil.rmtree(entry, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".building-") as scratch:
-            made = _make(recipe, cache=cache, scratch=Path(scratch))
-            made.rename(entry)
-        finished = _cached(entry)
-    if finished is None:
-        raise LabError(f"{entry} changed while it was made", hint="keep others out of the cache")
-    return finished
+        _make(recipe, cache=cache, into=into)
+
+    entry = keep(cache / "bundles" / f"{PRODUCT}-{version}-{recipe.key}", make)
+    archive = entry / f"{PRODUCT}-{version}.tar.gz"
+    packages = (entry / "packages.txt").read_text().split()
+    return Bundle(
+        version=version,
+        path=archive,
+        sha256=digest(archive),
+        size=archive.stat().st_size,
+        packages=tuple(packages),
+    )
 
 
-def _make(recipe: Recipe, *, cache: Path, scratch: Path) -> Path:
+def _make(recipe: Recipe, *, cache: Path, into: Path) -> None:
     suite = _suite_that_has(recipe, cache / "apt")
-    with _locked(suite.root / "lock"):
-        packages = suite.download(_PACKAGES)
-        debian.unpack(packages.values(), scratch / "tree")
-    release, made = scratch / "release", scratch / "made"
-    bundle.assemble(scratch / "tree", release, packages=packages)
-    made.mkdir()
-    archive = made / f"{PRODUCT}-{recipe.version}.tar.gz"
-    bundle.pack(release, archive)
-    record = {
-        "version": recipe.version,
-        "sha256": bundle.digest(archive),
-        "size": archive.stat().st_size,
-        "packages": list(packages),
-    }
-    (made / "bundle.json").write_text(json.dumps(record, indent=1) + "\n")
-    return made
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".release-") as name:
+        scratch = Path(name)
+        with locked(suite.root / "lock"):
+            packages = suite.download(_PACKAGES)
+            debian.unpack(packages.values(), scratch / "tree")
+        release = scratch / "release"
+        bundle.assemble(scratch / "tree", release, packages=packages)
+        bundle.pack(release, into / f"{PRODUCT}-{recipe.version}.tar.gz")
+    (into / "packages.txt").write_text("".join(f"{name}\n" for name in packages))
 
 
 def _suite_that_has(recipe: Recipe, apt: Path) -> debian.Suite:
@@ -137,25 +127,3 @@ def _suite_that_has(recipe: Recipe, apt: Path) -> debian.Suite:
 def upstream(version: str) -> str:
     """The upstream part of a Debian version, without the mark of a repackaged source."""
     return version.rpartition(":")[2].rpartition("-")[0].partition("+")[0]
-
-
-def _cached(entry: Path) -> Bundle | None:
-    try:
-        record = json.loads((entry / "bundle.json").read_text())
-        found = Bundle(path=entry / f"{PRODUCT}-{record['version']}.tar.gz", **record)
-        whole = (
-            found.path.stat().st_size == found.size and bundle.digest(found.path) == found.sha256
-        )
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
-        return None
-    return found if whole else None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,6 @@ a release runs beside another on a host whose C library is older. Nothing in it 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import re
 import shutil
@@ -66,12 +65,6 @@ def pack(release: Path, archive: Path) -> None:
     """Write ``release``'s content as a gzipped tar: the same bytes for the same content, always."""
     with archive.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as zipped:
         _write_tar(release, zipped)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write_tar(release: Path, stream: gzip.GzipFile) -> None:
