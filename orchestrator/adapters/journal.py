@@ -99,6 +99,12 @@ class SqlJournal:
         with self._reader.begin() as db:
             return db.scalar(sa.select(DOCUMENTS.c.body).where(key))
 
+    def documents(self, change_set: str) -> dict[str, str]:
+        """Every document of a change set, by name."""
+        query = sa.select(DOCUMENTS).where(DOCUMENTS.c.change_set == change_set)
+        with self._reader.begin() as db:
+            return {row.name: row.body for row in db.execute(query)}
+
     def admit(self, plan: Plan, *, runner: str, at: datetime) -> None:
         """Take the plan's change sets in: all of them, or none.
 

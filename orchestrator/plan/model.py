@@ -47,6 +47,7 @@ class HostChange(Model):
     door_tcp: tuple[int, ...]
     limits: Limits
     suites: tuple[str, ...]
+    min_free_mib: int = 512
     dicom: DicomEndpoint | None
     web: WebEndpoint | None
     facts: dict[str, str]

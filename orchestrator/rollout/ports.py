@@ -29,6 +29,10 @@ class Hosts(Protocol):
     Raises (all methods): ``Superseded`` where a host refused our epoch.
     """
 
+    def free_epoch(self, change_set: ChangeSet) -> int:
+        """The highest epoch that hosts remember which no unfinished change holds; 0 if none."""
+        ...
+
     def stage(self, change_set: ChangeSet, *, epoch: int) -> tuple[str, ...]:
         """Lay everything down beside what runs. Gives problems, none when all is there."""
         ...
@@ -93,6 +97,10 @@ class Journal(Protocol):
         """Become the facility's controller: raise its epoch and give the new one."""
         ...
 
+    def adopt(self, facility: str, *, at_least: int) -> None:
+        """Let the next claim be above ``at_least``."""
+        ...
+
     def begin(self, change_set: str, state: State, *, epoch: int, at: datetime) -> None:
         """A step begins."""
         ...
@@ -109,6 +117,12 @@ class Journal(Protocol):
         seconds: float,
     ) -> None:
         """A step ended, and with it, in one transaction, the change set is in its next state."""
+        ...
+
+    def redirect(
+        self, change_set: str, to: State, *, because: str, epoch: int, at: datetime, runner: str
+    ) -> None:
+        """A person sends a change set another way; their reason is kept."""
         ...
 
     def keep(self, change_set: str, name: str, body: str) -> None:

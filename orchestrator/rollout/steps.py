@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.errors import WardshipError
+from orchestrator.errors import PlanError, RestoreError, WardshipError
 from orchestrator.plan.model import ChangeSet, HostChange
 from orchestrator.rollout.model import Event, HostPhase, Outcome, PhaseReport, Record, State
 from orchestrator.rollout.phases import ENDS, advance, is_abortable
@@ -48,7 +48,7 @@ class Steps:
         record = self.journal.record(change_set_id)
         if record.state in ENDS:
             return record.state
-        epoch = self.epoch(record.change_set.facility)
+        epoch = self.epoch(record)
         began = self.clock.monotonic()
         self.journal.begin(change_set_id, record.state, epoch=epoch, at=self.clock.now())
         outcome = self._perform(record, epoch)
@@ -64,11 +64,55 @@ class Steps:
         )
         return to
 
-    def epoch(self, facility: str) -> int:
-        """This process's epoch at a facility; the first call makes it the facility's controller."""
+    def epoch(self, record: Record) -> int:
+        """This process's epoch at a facility; the first call makes it the facility's controller.
+
+        Hosts that no change holds may remember more than a journal that was begun anew: before
+        anything is done there, we count on from what they know.
+        """
+        facility = record.change_set.facility
         if facility not in self._epochs:
+            if record.state is State.STAGING:
+                known = self.hosts.free_epoch(record.change_set)
+                self.journal.adopt(facility, at_least=known)
             self._epochs[facility] = self.journal.claim(facility, runner=self.runner)
         return self._epochs[facility]
+
+    def clear(self, change_set_id: str, *, reason: str) -> State:
+        """A person has mended a hospital that needed hands: look, and give it back if it is well.
+
+        Raises:
+            PlanError: it does not need hands.
+            RestoreError: neither the old nor the new release passes its checks; nothing was opened.
+        """
+        record = self.journal.record(change_set_id)
+        if record.state is not State.NEEDS_HANDS:
+            raise PlanError(
+                f"{change_set_id} is {record.state}, it does not need hands",
+                hint="wardship status shows what does",
+            )
+        epoch = self.epoch(record)
+        seen = {
+            State.RESTORED: self._verdict(record.change_set, "restored"),
+            State.COMMITTED: Outcome.failed("not looked at"),
+        }
+        if seen[State.RESTORED].event is not Event.DONE:
+            seen[State.COMMITTED] = self._verdict(record.change_set, "applied")
+        end = next((state for state, one in seen.items() if one.event is Event.DONE), None)
+        if end is None:
+            told = "; ".join(f"as {state}: {one.because}" for state, one in seen.items())
+            raise RestoreError(
+                f"{change_set_id} is not well yet: {told}",
+                hint=f"mend that, then again: wardship clear {change_set_id} --reason TEXT",
+            )
+        problems = self.hosts.clear(record.change_set, epoch=epoch, reason=reason)
+        if problems:
+            raise RestoreError("; ".join(problems), hint="wardship status shows the hosts' word")
+        self.journal.redirect(
+            change_set_id, end, because=f"cleared by hand: {reason}", epoch=epoch,
+            at=self.clock.now(), runner=self.runner,
+        )  # fmt: skip
+        return end
 
     def _perform(self, record: Record, epoch: int) -> Outcome:
         if record.abort_requested and is_abortable(record.state):
@@ -79,7 +123,7 @@ class Steps:
             raise
         except WardshipError as error:
             return Outcome.failed(f"{error.what} ({error.hint})")
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not leave a hospital half done
+        except Exception as error:  # a bug of ours must not leave a hospital half done
             place = traceback.extract_tb(error.__traceback__)[-1]
             return Outcome.failed(
                 f"a bug of ours: {type(error).__name__}: {error}",
@@ -180,7 +224,8 @@ class Steps:
                 return report
             if report.state == "running":
                 until = self.clock.monotonic() + self.patience
-            self.clock.sleep(PAUSE)
+            else:
+                self.clock.sleep(PAUSE)
 
     def _decide(self, record: Record, proposal: str, epoch: int) -> Outcome:
         wanted = "commit" if proposal == "commit" else "restore"

@@ -1,0 +1,206 @@
+"""The hosts of a facility, as the rollout sees them: Ansible prepares, the host program acts.
+
+Decides how a change set is told to a host (the manifest) and what a host's answer means to the
+rollout. Refuses to read an answer that is none as anything but *unreachable*.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
+from orchestrator.adapters.ssh import Done, HostProgram, Refused, Reply, Unreachable
+from orchestrator.plan.model import ChangeSet, HostChange, Refusal
+from orchestrator.rollout.model import DecisionReport, HostPhase, PhaseReport, Proposal
+from orchestrator.rollout.ports import Superseded
+
+#: How long one call waits for a phase on the host, in seconds; it is asked again after that.
+WAIT = 20
+CHANGES = "/var/lib/wardship/changes"
+
+
+@dataclass(frozen=True)
+class FacilityHosts:
+    """``rollout.ports.Hosts``. ``inventory`` gives a change set's rendered inventory directory."""
+
+    ansible: AnsibleRunner
+    program: HostProgram
+    inventory: Callable[[ChangeSet], Path]
+    gates: Callable[[ChangeSet], tuple[Refusal, ...]]
+    depot: Path
+    host_program: Path
+
+    def free_epoch(self, change_set: ChangeSet) -> int:
+        """The highest epoch of hosts that no unfinished change holds."""
+        known = [0]
+        for host in change_set.hosts:
+            reply = self.program.call(host.host, ["status"])
+            if isinstance(reply, Done) and not reply.data.get("unfinished"):
+                known.append(int(str(reply.data.get("epoch", 0))))
+        return max(known)
+
+    def stage(self, change_set: ChangeSet, *, epoch: int) -> tuple[str, ...]:
+        """Ansible lays everything down; then the host program takes the manifest."""
+        problems = []
+        for host in change_set.hosts:
+            problem = self._verb(change_set, host, "stage") or self._prepare(
+                change_set, host, epoch
+            )
+            if problem:
+                problems.append(f"{host.host}: {problem}")
+        return tuple(problems)
+
+    def preflight(self, change_set: ChangeSet) -> tuple[Refusal, ...]:
+        """What moved since the plan, the gates, and what the roles say."""
+        refusals = list(self.gates(change_set))
+        for host in change_set.hosts:
+            outcome = self._run(change_set, host, "precheck")
+            reasons = outcome.refusals or (() if outcome.is_done else (_told(outcome),))
+            refusals += [
+                Refusal(
+                    facility=change_set.facility, host=host.host, gate="precheck",
+                    because=reason, hint=f"mend it there, then: wardship plan {change_set.facility}",
+                )
+                for reason in reasons
+            ]  # fmt: skip
+        return tuple(refusals)
+
+    def phase(
+        self, change_set: ChangeSet, host: HostChange, phase: HostPhase, *, epoch: int
+    ) -> PhaseReport:
+        """Start the phase or look at it; one call waits at most ``WAIT`` seconds."""
+        reply = self.program.call(
+            host.host,
+            ["phase", phase, *_of(change_set, epoch), "--wait", str(WAIT)],
+            timeout=WAIT + 25,
+        )
+        if isinstance(reply, Done):
+            known = {name: reply.data.get(name) for name in ("state", "because", "seconds")}
+            return PhaseReport.model_validate({**known, "output": reply.data.get("output") or ""})
+        if isinstance(reply, Refused):
+            return PhaseReport(state="refused", refused=reply.refused, because=reply.because)
+        if isinstance(reply, Unreachable):
+            return PhaseReport(state="unreachable", because=reply.because)
+        return PhaseReport(state="failed", because=reply.because)
+
+    def decide(
+        self, change_set: ChangeSet, proposal: Proposal, *, epoch: int, because: str
+    ) -> DecisionReport:
+        """Over a connection of its own: a decision is not made through one that may be dead."""
+        reply = self.program.call(
+            change_set.anchor.host,
+            ["decide", *_of(change_set, epoch), "--propose", proposal, "--by", "controller",
+             "--because", because[:1000]],
+            fresh=True,
+        )  # fmt: skip
+        if isinstance(reply, Done):
+            return DecisionReport.model_validate(
+                {name: reply.data.get(name) or "" for name in ("decision", "by", "because")}
+            )
+        refused = reply.refused if isinstance(reply, Refused) else None
+        return DecisionReport(decision=None, because=reply.because, refused=refused)
+
+    def reverse(self, change_set: ChangeSet, *, epoch: int, because: str) -> tuple[str, ...]:
+        """Order a committed change to be put back, on every host."""
+        order = ["reverse", *_of(change_set, epoch), "--because", because[:1000]]
+        return self._order(change_set, order)
+
+    def clear(self, change_set: ChangeSet, *, epoch: int, reason: str) -> tuple[str, ...]:
+        """Give the hosts back."""
+        order = ["clear", *_of(change_set, epoch), "--reason", reason[:1000]]
+        return self._order(change_set, order)
+
+    def census_before(self, change_set: ChangeSet, host: HostChange) -> str | None:
+        """The census that quiesce took."""
+        found = self.program.fetch(host.host, f"{CHANGES}/{change_set.id}/census-before.json")
+        return None if isinstance(found, Unreachable) else found.decode()
+
+    def status(self, host: str) -> Reply:
+        """What the host itself says."""
+        return self.program.call(host, ["status"], timeout=20)
+
+    def _order(self, change_set: ChangeSet, order: list[str]) -> tuple[str, ...]:
+        problems = []
+        for host in change_set.hosts:
+            reply = self.program.call(host.host, order, timeout=120)
+            if isinstance(reply, Refused) and reply.refused == "epoch":
+                raise Superseded(f"{host.host}: {reply.because}")
+            if not isinstance(reply, Done):
+                problems.append(f"{host.host}: {reply.because}")
+        return tuple(problems)
+
+    def _prepare(self, change_set: ChangeSet, host: HostChange, epoch: int) -> str:
+        reply = self.program.call(
+            host.host,
+            ["prepare", "--epoch", str(epoch)],
+            stdin=json.dumps(manifest(change_set, host)).encode(),
+        )
+        if isinstance(reply, Refused) and reply.refused == "epoch":
+            raise Superseded(f"{host.host}: {reply.because}")
+        return "" if isinstance(reply, Done) else reply.because
+
+    def _verb(self, change_set: ChangeSet, host: HostChange, verb: str) -> str:
+        outcome = self._run(change_set, host, verb)
+        return "" if outcome.is_done else _told(outcome)
+
+    def _run(self, change_set: ChangeSet, host: HostChange, verb: str) -> HostOutcome:
+        outcomes = self.ansible.run(
+            "stage" if verb == "stage" else "precheck",
+            inventory=self.inventory(change_set),
+            hosts=[host.host],
+            extra_vars=self._variables(change_set, host),
+        )
+        return outcomes[host.host]
+
+    def _variables(self, change_set: ChangeSet, host: HostChange) -> dict[str, JsonValue]:
+        artifact = host.artifact
+        return {
+            "wardship_change_set": change_set.id,
+            "wardship_change_dir": f"{CHANGES}/{change_set.id}",
+            "wardship_from_release": host.from_release,
+            "wardship_to_release": host.to_release,
+            "wardship_host_program_path": str(self.host_program),
+            "wardship_artifact": {
+                "path": str(self.depot / artifact.file),
+                "file": artifact.file,
+                "sha256": artifact.sha256,
+                "size": artifact.size,
+            },
+        }
+
+
+def manifest(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
+    """What a host must know of its part in a change set (docs/host-program.md)."""
+    return {
+        "schema": 1,
+        "change_set": change_set.id,
+        "facility": change_set.facility,
+        "host": host.host,
+        "product": host.product,
+        "from_release": host.from_release,
+        "to_release": host.to_release,
+        "switch": {"kind": "rename", "root": host.root},
+        "install": [one.model_dump() for one in host.install],
+        "services": list(host.services),
+        "provider": host.snapshot,
+        "volumes": [volume.model_dump(mode="json", by_alias=True) for volume in host.volumes],
+        "paths": list(host.paths),
+        "door": {"tcp": list(host.door_tcp), "verifier_uid": 0},
+        "limits": host.limits.model_dump(),
+        "settings": {},
+    }
+
+
+def _of(change_set: ChangeSet, epoch: int) -> list[str]:
+    return ["--change", change_set.id, "--epoch", str(epoch)]
+
+
+def _told(outcome: HostOutcome) -> str:
+    where = f" in '{outcome.task}'" if outcome.task else ""
+    return f"{outcome.status}{where}: {outcome.because}"

@@ -1,0 +1,210 @@
+"""The controller of one fleet: its journal, its engine, and the hosts and verifier behind them.
+
+Decides which process runs a change set: the one that holds the engine; a second ``run`` hands its
+facilities over through the journal and looks on. Refuses to touch a change set that another living
+process runs, unless it is taken over by name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.journal import SqlJournal, utc_now
+from orchestrator.adapters.locks import Runner, is_alive
+from orchestrator.errors import PlanError, WardshipError
+from orchestrator.fleet.model import Fleet
+from orchestrator.plan.model import Plan
+from orchestrator.report.build import build
+from orchestrator.report.html import to_html
+from orchestrator.rollout.model import Record, State
+from orchestrator.rollout.phases import ENDS, restore_from
+from orchestrator.rollout.steps import Steps
+from orchestrator.wiring.ports import make_steps, render_inventories
+
+#: How often the journal is looked at while others or the engine work, in seconds.
+PAUSE = 0.25
+#: How often the engine looks for change sets that another process handed over, in seconds.
+RESCAN = 2.0
+
+Watch = Callable[[Sequence[Record]], None]
+
+
+class Controller:
+    """What the commands call. ``directory`` is ``<fleet>/.wardship``."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.directory = fleet.directory / ".wardship"
+        self.journal = SqlJournal(self.directory / "journal.sqlite")
+        self.runner = Runner.this()
+
+    def steps(self) -> Steps:
+        """The steps over the real hosts; holds this process's epochs."""
+        return make_steps(self.fleet, self.journal, runner=str(self.runner))
+
+    def admit(self, plan: Plan) -> list[str]:
+        """Take a plan in; its inventories are written down as they will be used.
+
+        Raises:
+            PlanError: the declaration changed since, or a facility is held by another change set.
+        """
+        if plan.fleet_digest != self.fleet.digest:
+            raise PlanError(
+                f"the declaration changed since plan {plan.digest[:12]} was made",
+                hint="wardship plan, look at it, then run that one",
+            )
+        if not plan.change_sets:
+            raise PlanError("the plan changes nothing", hint="wardship plan says why")
+        render_inventories(self.fleet, plan)
+        self.journal.admit(plan, runner=str(self.runner), at=utc_now())
+        return [one.id for one in plan.change_sets]
+
+    def resume(self, plan: str) -> list[str]:
+        """Become the runner of a plan's unfinished change sets; gives all of the plan's.
+
+        Raises:
+            PlanError: nothing to go on with, or a living process runs them.
+        """
+        records = self.journal.records(plan=plan)
+        unfinished = [record for record in records if record.state not in ENDS]
+        if not unfinished:
+            raise PlanError(
+                f"plan {plan[:12]} has nothing to go on with", hint="wardship status shows its ends"
+            )
+        for record in unfinished:
+            self._refuse_alive(record)
+        self.journal.run_by([r.change_set.id for r in unfinished], runner=str(self.runner))
+        return [record.change_set.id for record in records]
+
+    def follow(self, change_sets: Sequence[str], watch: Watch) -> list[Record]:
+        """Run these, or look on while the process that holds the engine does, until all have ended
+        or were taken over. ``watch`` sees the records again and again.
+
+        Raises:
+            WardshipError: a step could not be written down (journal, disk): nothing is lost.
+        """
+        steps = self.steps()
+        engine = Engine(
+            self.directory,
+            step=steps.step,
+            wanted=lambda one: is_alive(self.journal.record(one).runner),
+        )
+        running, scanned = False, 0.0
+        try:
+            while True:
+                running = running or engine.start(self.runner, parallel=self.fleet.settings.parallel)
+                if running and time.monotonic() - scanned > RESCAN:
+                    engine.submit(self._to_run())
+                    scanned = time.monotonic()
+                records = [self.journal.record(one) for one in change_sets]
+                watch(records)
+                if all(self._is_over(record) for record in records) and (
+                    not running or engine.is_idle()
+                ):
+                    return records
+                if running and (failures := engine.failures()):
+                    one, error = next(iter(failures.items()))
+                    raise WardshipError(
+                        f"{one}: {error}",
+                        hint="mend that, then: wardship run PLAN --resume; "
+                        "the host keeps what it has done",
+                    )
+                time.sleep(PAUSE)
+        finally:
+            if running:
+                engine.stop()
+
+    def restore(
+        self, change_set: str, *, because: str, takeover: bool, watch: Watch
+    ) -> Record:
+        """Put a change set back, in this process, whoever ran it before.
+
+        Raises:
+            PlanError: there is nothing to put back, or a living process runs it.
+        """
+        record = self.journal.record(change_set)
+        start = restore_from(record.state)
+        if start is None:
+            raise PlanError(
+                f"{change_set} is {record.state}: there is nothing to put back",
+                hint="wardship status shows what can be",
+            )
+        if record.state is State.COMMITTED:
+            self._refuse_older(record)
+        elif not takeover:
+            self._refuse_alive(record)
+        steps = self.steps()
+        epoch = steps.epoch(record)
+        self.journal.redirect(
+            change_set, start, because=because, epoch=epoch, at=utc_now(), runner=str(self.runner)
+        )
+        while steps.step(change_set) not in ENDS:
+            watch([self.journal.record(change_set)])
+        return self.journal.record(change_set)
+
+    def clear(self, change_set: str, *, reason: str) -> Record:
+        """Give a hospital back that a person has mended: only if the checks pass now.
+
+        Raises:
+            PlanError: it does not need hands.
+            RestoreError: the checks do not pass.
+        """
+        self.steps().clear(change_set, reason=reason)
+        return self.journal.record(change_set)
+
+    def write_report(self, change_set: str) -> Path:
+        """Write the report of a change set, HTML and JSON; gives the HTML's path."""
+        record = self.journal.record(change_set)
+        facility = self.fleet.facilities.get(record.change_set.facility)
+        report = build(
+            record,
+            self.journal.documents(change_set),
+            timezone=facility.timezone if facility else "UTC",
+        )
+        directory = self.directory / "reports"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        page = directory / f"{change_set}.html"
+        page.write_text(to_html(report))
+        page.with_suffix(".json").write_text(report.model_dump_json(indent=2))
+        return page
+
+    def _to_run(self) -> list[str]:
+        return [
+            record.change_set.id
+            for record in self.journal.records()
+            if record.state not in ENDS and is_alive(record.runner)
+        ]
+
+    def _is_over(self, record: Record) -> bool:
+        return record.state in ENDS or record.runner != str(self.runner)
+
+    def _refuse_alive(self, record: Record) -> None:
+        if record.state in ENDS or record.runner == str(self.runner):
+            return
+        if is_alive(record.runner):
+            one = record.change_set.id
+            raise PlanError(
+                f"{one} ({record.state}) is run by {record.runner}",
+                hint=f"wardship abort {one} asks it to stop; if that process hangs: "
+                f"wardship restore {one} --takeover",
+            )
+
+    def _refuse_older(self, record: Record) -> None:
+        facility = record.change_set.facility
+        later = [
+            other.change_set.id
+            for other in self.journal.records()
+            if other.change_set.facility == facility and other.since > record.since
+            and other.state is State.COMMITTED
+        ]  # fmt: skip
+        if later:
+            raise PlanError(
+                f"{record.change_set.id} is not the newest change at {facility}: "
+                f"{', '.join(later)} came later",
+                hint=f"wardship restore {later[-1]} first",
+            )
+
+
