@@ -1,0 +1,81 @@
+# Everything here installs what it needs first. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+# What stands beside wardship in PATH, so that ansible-lint and the tests find .venv's programs.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_HOME := $(CURDIR)/.ansible
+
+# The long ones first: two at a time, all their complaints at once, each one's output in one piece.
+CHECKS := check-tests check-ansible check-types check-imports check-yaml check-style check-format
+TOGETHER = $(MAKE) --no-print-directory --keep-going --output-sync=target \
+	$(if $(filter -j%,$(MAKEFLAGS)),,-j2) VENV_IS_READY=1
+
+.PHONY: help demo test check $(CHECKS) venv root lock wheel clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: root venv ## Two hospitals on this machine, and the main job on them (root, Debian 12)
+	@$(BIN)/python -m orchestrator.lab.demo
+
+test: root venv ## Every test: check, then crash tests and tests on real hosts (root, Debian 12)
+	@$(TOGETHER) $(CHECKS)
+	@echo "== crash and lab tests"
+	@$(PYTEST) -v --durations=10 tests/crash tests/lab
+
+check: venv ## What needs no root: lint, types, imports, unit, golden and command-line tests
+	@$(TOGETHER) $(CHECKS)
+	@echo "make check: everything passed"
+
+check-tests: venv
+	@echo "== unit, golden and command-line tests"
+	@$(PYTEST) -q tests/unit tests/golden tests/cli
+
+check-ansible: venv
+	@echo "== ansible-lint"
+	@$(BIN)/ansible-lint --offline --profile production -q
+
+check-types: venv
+	@echo "== mypy --strict"
+	@$(BIN)/mypy --strict
+
+check-imports: venv
+	@echo "== import contracts"
+	@$(BIN)/lint-imports
+
+check-yaml: venv
+	@echo "== yamllint"
+	@$(BIN)/yamllint --strict .
+
+check-style: venv
+	@echo "== ruff check"
+	@$(BIN)/ruff check -q .
+
+check-format: venv
+	@echo "== ruff format"
+	@$(BIN)/ruff format --check -q .
+
+venv: ## Only install, into .venv
+	@[ -n "$(VENV_IS_READY)" ] || ./bootstrap
+
+root:
+	@[ "$$(id -u)" = 0 ] || { \
+		echo "this boots real hosts and needs root; without root there is: make check" >&2; exit 1; }
+
+lock: ## Take the newest packages that pyproject.toml allows (needs uv in PATH)
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	compile="uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-strip-markers"; \
+	$$compile pyproject.toml --group dev -o requirements.lock; \
+	echo uv | $$compile - -o requirements-uv.lock
+
+wheel: venv ## The wheel, in dist/
+	@$(BIN)/python -m hatchling build -t wheel
+
+clean: ## Remove what was built here; downloads in the cache and running labs stay
+	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .ansible .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
