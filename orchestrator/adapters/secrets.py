@@ -1,4 +1,4 @@
-"""Secrets, from where the declaration says they are; held in memory only, never written or shown."""
+"""Secrets, from where the declaration says; held in memory only, never written or shown."""
 
 from __future__ import annotations
 

@@ -51,13 +51,22 @@ def explain(document: Document, model: type[BaseModel], error: ValidationError) 
 
 
 def _without_repetition(details: list[ErrorDetails]) -> Iterator[ErrorDetails]:
-    """The first complaint of each place: every arm of a union complains for itself."""
+    """The first complaint of each place, and none of a whole that only its parts make wrong.
+
+    Every arm of a union complains for itself, and a list whose items are wrong counts as empty.
+    """
     seen: set[Loc] = set()
+    places = [_place(detail) for detail in details]
+    wholes = {place[:depth] for place in places for depth in range(len(place))}
     for detail in details:
-        place = tuple(part for part in detail["loc"] if not _is_label(part))
-        if place not in seen:
+        place = _place(detail)
+        if place not in seen and place not in wholes:
             seen.add(place)
             yield detail
+
+
+def _place(detail: ErrorDetails) -> Loc:
+    return tuple(part for part in detail["loc"] if not _is_label(part))
 
 
 def _is_label(part: str | int) -> bool:
@@ -66,7 +75,7 @@ def _is_label(part: str | int) -> bool:
 
 
 def _problem(document: Document, model: type[BaseModel], detail: ErrorDetails) -> Problem:
-    loc: Loc = tuple(part for part in detail["loc"] if not _is_label(part))
+    loc = _place(detail)
     where = ".".join(str(part) for part in loc)
     what = _what(document, model, loc, detail)
     at = loc[:-1] if detail["type"] == "missing" else loc

@@ -121,19 +121,9 @@ def _read(directory: Path, roles: Path, vault_names: VaultNames) -> tuple[Declar
         facility_names=names,
         roles=reading.roles(roles, catalog) if catalog else {},
         documents=reading.documents,
-        vault_names=_names(reading.directory, settings, vault_names),
+        vault_names=reading.vault_names(settings, vault_names),
     )
     return declared, reading.problems + problems_between(declared)
-
-
-def _names(
-    directory: Path, settings: FleetSettings | None, vault_names: VaultNames
-) -> frozenset[str] | None:
-    if settings is None or settings.vault is None:
-        return None
-    path = directory / settings.vault.file
-    names = vault_names(directory, settings.vault) if path.is_file() else None
-    return None if names is None else frozenset(names)
 
 
 class _Reading:
@@ -155,6 +145,21 @@ class _Reading:
         except ValidationError as error:
             self.problems += explain(document, model, error)
             return None
+
+    def vault_names(
+        self, settings: FleetSettings | None, names_of: VaultNames
+    ) -> frozenset[str] | None:
+        """The names in the vault; None where it was not opened."""
+        vault = settings.vault if settings else None
+        if vault is None or not (self.directory / vault.file).is_file():
+            return None
+        try:
+            names = names_of(self.directory, vault)
+        except FleetError as error:
+            document = self.documents["fleet.yml"]
+            self.problems.append(document.problem(("vault", "file"), error.what))
+            return None
+        return None if names is None else frozenset(names)
 
     def facilities(self) -> tuple[dict[str, Facility], frozenset[str]]:
         """The facilities that hold by themselves, and the names of all that have a file."""

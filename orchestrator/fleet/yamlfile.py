@@ -172,7 +172,7 @@ class _Reader:
             return "?"
         self._refuse_tag(event)
         tag = _tag(event)
-        if event.value == "<<" and event.style is None:
+        if event.value == "<<" and event.implicit[0]:
             self._tell(event, "merge key <<, expected the keys themselves")
         elif tag != "tag:yaml.org,2002:str":
             kind = tag.rpartition(":")[2]
