@@ -1,0 +1,148 @@
+"""What a step makes of the ports' answers, in the cases that no hospital process shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.journal import SqlJournal
+from orchestrator.errors import PlanError, RestoreError
+from orchestrator.rollout.model import PhaseReport, State
+from orchestrator.rollout.phases import ENDS
+from orchestrator.rollout.ports import Superseded
+from orchestrator.rollout.steps import Steps
+from tests.crash.change_sets import change_set, plan
+from tests.fakes.hospital import HospitalProcess
+from tests.fakes.ports import FakeClock, FakeHosts, FakeVerifier
+
+ONE = change_set().id
+
+
+class Bench:
+    """A hospital, a journal, and as many controllers as a test wants."""
+
+    def __init__(self, directory: Path, **faults: str) -> None:
+        self.hospital = HospitalProcess(directory, **faults)
+        self.journal = SqlJournal(directory / "journal.sqlite")
+        self.journal.admit(plan(), runner="test", at=FakeClock().now())
+
+    def controller(self) -> Steps:
+        """One more controller."""
+        return Steps(
+            hosts=FakeHosts(self.hospital.path),
+            verifier=FakeVerifier(self.hospital.path),
+            journal=self.journal,
+            clock=FakeClock(),
+            runner="test",
+            patience=10,
+        )
+
+    def drive(self, steps: Steps, *, until: State | None = None) -> State:
+        """Step until an end or ``until``."""
+        state = self.journal.record(ONE).state
+        while state not in ENDS and state is not until:
+            state = steps.step(ONE)
+        return state
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.hospital.close()
+    made.journal.close()
+
+
+def test_a_controller_that_was_taken_over_touches_nothing_more(bench: Bench) -> None:
+    old, new = bench.controller(), bench.controller()
+    bench.drive(old, until=State.APPLYING)
+    bench.journal.redirect(
+        ONE, State.REVERTING, because="taken over",
+        epoch=new.epoch(bench.journal.record(ONE)), at=FakeClock().now(), runner="new",
+    )  # fmt: skip
+    assert bench.drive(new) is State.RESTORED
+    before = bench.hospital.call("look")
+    with pytest.raises(Superseded):
+        old.hosts.phase(change_set(), change_set().anchor, "apply", epoch=1) and old.journal.begin(
+            ONE, State.APPLYING, epoch=1, at=FakeClock().now()
+        )
+    after = bench.hospital.call("look")
+    assert after["refused"] == before["refused"] + 1
+    assert {**after, "refused": 0} == {**before, "refused": 0}
+
+
+def test_an_abort_before_quiesce_leaves_the_hospital_untouched(bench: Bench) -> None:
+    steps = bench.controller()
+    bench.drive(steps, until=State.BASELINE)
+    bench.journal.request_abort(ONE)
+    assert bench.drive(steps) is State.NOT_STARTED
+    assert bench.hospital.call("look")["done"] == {}
+
+
+def test_an_abort_after_apply_puts_the_hospital_back(bench: Bench) -> None:
+    steps = bench.controller()
+    bench.drive(steps, until=State.VERIFYING)
+    bench.journal.request_abort(ONE)
+    assert bench.drive(steps) is State.RESTORED
+    assert bench.hospital.call("look")["release"] == "1"
+
+
+def test_a_host_that_is_silent_for_a_while_is_asked_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = bench.controller()
+    bench.drive(steps, until=State.APPLYING)
+    answers = [PhaseReport(state="unreachable")] * 3
+    real = FakeHosts.phase
+
+    def phase(self: FakeHosts, *args: object, **kwargs: object) -> PhaseReport:
+        return answers.pop() if answers else real(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FakeHosts, "phase", phase)
+    assert bench.drive(steps) is State.COMMITTED
+
+
+def test_a_bug_of_ours_while_the_clinic_is_out_puts_the_hospital_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise KeyError("a bug")
+
+    steps = bench.controller()
+    bench.drive(steps, until=State.VERIFYING)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeVerifier, "check", broken)
+        assert steps.step(ONE) is State.REVERTING
+    assert bench.drive(steps) is State.RESTORED
+    assert "KeyError" in bench.journal.record(ONE).cause
+
+
+def test_a_committed_change_is_put_back_on_demand(bench: Bench) -> None:
+    steps = bench.controller()
+    assert bench.drive(steps) is State.COMMITTED
+    record = bench.journal.record(ONE)
+    bench.journal.redirect(
+        ONE, State.REVERSING, because="the radiologists want it back",
+        epoch=steps.epoch(record), at=FakeClock().now(), runner="test",
+    )  # fmt: skip
+    assert bench.drive(steps) is State.RESTORED
+    assert bench.hospital.call("look")["release"] == "1"
+
+
+def test_clear_is_refused_while_the_checks_fail_and_works_when_they_pass(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, apply="failed", restored="failed", applied="failed")
+    try:
+        steps = bench.controller()
+        assert bench.drive(steps) is State.NEEDS_HANDS
+        with pytest.raises(RestoreError, match="not well yet"):
+            steps.clear(ONE, reason="mended")
+        assert bench.journal.record(ONE).state is State.NEEDS_HANDS
+        bench.hospital.call("mend", fault="restored")
+        assert steps.clear(ONE, reason="mended") is State.RESTORED
+        with pytest.raises(PlanError, match="does not need hands"):
+            steps.clear(ONE, reason="again")
+    finally:
+        bench.hospital.close()
+        bench.journal.close()
