@@ -1,0 +1,57 @@
+"""After a change: ``clear`` by a person who took it over, ``cleanup`` when retention is over."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from . import door, epoch, hold, records
+from .change import facts, load
+from .host import Host
+from .locks import locked
+from .opening import finish
+from .outcome import RefusedError
+from .phases import needs
+from .volumes import forget
+from .work import Work
+
+
+def clear(host: Host, identifier: str, *, at: int, reason: str) -> Dict[str, Any]:
+    """A person took over a change that needs hands: hold and door go, the reason stays.
+
+    Raises:
+        RefusedError: it does not need hands.
+    """
+    with locked(host.system, host.layout.mutate_lock), epoch.admitted(host, at):
+        change = load(host, identifier)
+        known = facts(change)
+        if known.finished != "cleared" and needs(known) != "hands":
+            raise RefusedError("order", f"{identifier} needs {needs(known)}, not hands")
+        work = Work(change, "clear")
+        host.disk.make_dir(change.paths.phases)
+        hold.release(host, change.manifest.services)
+        door.open_up(host)
+        hold.forbid_start(host)
+        if known.finished != "cleared":
+            finish(work, "cleared", because=reason)
+    return {"cleared": identifier, "because": reason}
+
+
+def cleanup(host: Host, identifier: str, *, at: int) -> Dict[str, Any]:
+    """Remove what only a restore of this change would need; its records stay.
+
+    Raises:
+        RefusedError: the change is not over.
+    """
+    with locked(host.system, host.layout.mutate_lock), epoch.admitted(host, at):
+        change = load(host, identifier)
+        known = facts(change)
+        if needs(known) != "nothing":
+            raise RefusedError("order", f"{identifier} is not over, it needs {needs(known)}")
+        if not known.cleaned:
+            records.write(host.disk, change.paths.cleaned, {"at": host.stamp()})
+        work, paths = Work(change, "cleanup"), change.paths
+        for place in work.places:
+            forget(place, work.snapshots, host.disk)
+        for kept in (paths.saved, paths.saved_aside, paths.evidence, paths.scripts, paths.files):
+            host.disk.remove_tree(kept)
+    return {"cleaned": identifier}

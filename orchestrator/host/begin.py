@@ -1,0 +1,128 @@
+"""The verb ``phase``: start a phase at most once, wait for it, report it.
+
+The record is written before the unit is asked for, both under the lock: whoever comes second, also
+after a crash between the two, sees that it began.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from . import epoch, quiesce, records, units
+from .change import Change, facts, load, look
+from .host import Host
+from .outcome import FailedError, RefusedError
+from .phases import RUNNING, entry, refusal
+
+TAIL_LINES, TAIL_CHARACTERS = 20, 4000
+POLL = 0.1
+
+
+def phase(
+    host: Host, identifier: str, name: str, *, at: int, wait: Optional[float]
+) -> Dict[str, Any]:
+    """Carry out one phase, or say what became of it.
+
+    Args:
+        at: the epoch of the caller.
+        wait: seconds to wait at most; None is as long as it may take.
+
+    Raises:
+        RefusedError: it may not start; nothing was done.
+    """
+    with epoch.admitted(host, at):
+        change = load(host, identifier)
+        if entry(facts(change), name) == "start":
+            _allow(change, name)
+            start(change, name, at=at)
+    limit = change.manifest.limits[name] + 60.0
+    return await_end(change, name, seconds=limit if wait is None else wait)
+
+
+def _allow(change: Change, name: str) -> None:
+    refused = refusal(facts(change), name)
+    if refused is not None:
+        raise RefusedError(*refused)
+    wrong = quiesce.problems(change) if name == "quiesce" else []
+    if wrong:
+        raise RefusedError("order", "; ".join(wrong))
+
+
+def start(change: Change, name: str, *, at: int) -> None:
+    """Write down that a phase begins, and begin it. Call it under the lock."""
+    host, path = change.host, change.paths.phase(name)
+    host.disk.make_dir(change.paths.phases)
+    attempt = _set_aside(change, name)
+    unit = units.name(change.id, name)
+    record = {
+        "phase": name,
+        "state": "started",
+        "unit": unit,
+        "attempt": attempt,
+        "epoch": at,
+        "boot_id": host.system.boot_id(),
+        "started_at": host.stamp(),
+        "began": host.system.now(),
+    }
+    records.write(host.disk, path, record)
+    argv = [host.system.program, "run", name, "--change", change.id, "--attempt", str(attempt)]
+    try:
+        units.start(host.system, unit, argv=argv, seconds=change.manifest.limits[name])
+    except FailedError as error:
+        end(change, name, "failed", error.because)
+
+
+def _set_aside(change: Change, name: str) -> int:
+    """Keep the record and log of the attempt before, if there was one; the number of this one."""
+    path, log = change.paths.phase(name), change.paths.log(name)
+    state, record = look(change, name)
+    if not path.exists():
+        return 1
+    number = int(record["attempt"])
+    settled = {**record, "state": state}
+    records.write(change.host.disk, path.with_name(f"{name}-{number}.json"), settled)
+    if log.exists():
+        change.host.disk.rename(log, log.with_name(f"{name}-{number}.log"))
+    return number + 1
+
+
+def end(change: Change, name: str, state: str, because: str) -> None:
+    """Write down how a phase ended."""
+    host, path = change.host, change.paths.phase(name)
+    record = records.read(path) or {}
+    seconds = round(host.system.now() - float(record["began"]), 3)
+    ended = {"state": state, "because": because, "ended_at": host.stamp(), "seconds": seconds}
+    records.write(host.disk, path, {**record, **ended})
+
+
+def await_end(change: Change, name: str, *, seconds: float) -> Dict[str, Any]:
+    """Wait until a phase no longer runs, at most so long, and report it."""
+    system = change.host.system
+    deadline = system.now() + seconds
+    while look(change, name)[0] == RUNNING and system.now() < deadline:
+        system.sleep(POLL)
+    return report(change, name)
+
+
+def report(change: Change, name: str) -> Dict[str, Any]:
+    """What became of a phase. Times are UTC, ``seconds`` so far when it still runs."""
+    state, record = look(change, name)
+    seconds = record.get("seconds")
+    if state == RUNNING:
+        seconds = round(change.host.system.now() - float(record["began"]), 3)
+    return {
+        "phase": name,
+        "state": state,
+        "because": record.get("because", ""),
+        "started_at": record.get("started_at"),
+        "seconds": seconds,
+        "output": _tail(change, name),
+    }
+
+
+def _tail(change: Change, name: str) -> str:
+    try:
+        text = change.paths.log(name).read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-TAIL_LINES:])[-TAIL_CHARACTERS:]

@@ -1,0 +1,43 @@
+"""boot: a host that went down in a change ends it alone, before the product may start.
+
+It only proposes; a decision that stands is carried out. A failed restore waits for a person, behind
+the shut door.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from . import begin, epoch
+from .change import Change, facts, unfinished
+from .decide import propose_under_lock
+from .host import Host
+from .locks import locked
+from .phases import RESTORE, SUCCEEDED, at_boot
+
+BY = "boot"
+BECAUSE = "the host went down before the change was decided"
+
+
+def boot(host: Host) -> Dict[str, Any]:
+    """Look at the unfinished change and end it; what was found and done."""
+    with locked(host.system, host.layout.lock):
+        change = unfinished(host)
+        if change is None:
+            return {"found": None, "did": []}
+        found = at_boot(facts(change))
+        now = epoch.current(host)
+        if found == "undo":
+            propose_under_lock(change, RESTORE, by=BY, because=BECAUSE, at=now)
+    steps = {"undo": ["restore", "open"], "restore": ["restore", "open"], "open": ["open"]}
+    return {"found": found, "change": change.id, "did": _carry_out(change, steps.get(found, []))}
+
+
+def _carry_out(change: Change, steps: List[str]) -> List[Dict[str, Any]]:
+    done: List[Dict[str, Any]] = []
+    for name in steps:
+        at = epoch.current(change.host)
+        done.append(begin.phase(change.host, change.id, name, at=at, wait=None))
+        if done[-1]["state"] != SUCCEEDED:
+            break
+    return done

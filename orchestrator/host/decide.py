@@ -1,0 +1,66 @@
+"""The decision: one file, created once with its whole content. The first writer wins."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from . import epoch, records
+from .change import Change, facts, load
+from .host import Host
+from .outcome import RefusedError
+from .phases import decidable, reversible
+from .records import Record
+
+
+def decide(
+    host: Host, identifier: str, *, at: int, propose: str, by: str, because: str
+) -> Dict[str, Any]:
+    """Propose a decision; the one that stands afterwards, whoever made it."""
+    with epoch.admitted(host, at):
+        change = load(host, identifier)
+        standing = change.decided()
+        if standing is None:
+            standing = propose_under_lock(change, propose, by=by, because=because, at=at)
+    return _stripped(standing)
+
+
+def propose_under_lock(change: Change, propose: str, *, by: str, because: str, at: int) -> Record:
+    """Create the decision, unless one stands.
+
+    Raises:
+        RefusedError: a commit of what was not applied.
+    """
+    _unless(decidable(facts(change), propose))
+    record = {
+        "decision": propose,
+        "by": by,
+        "because": because,
+        "at": change.host.stamp(),
+        "epoch": at,
+    }
+    records.create(change.host.disk, change.paths.decision, record)
+    standing = change.decided()
+    assert standing is not None
+    return standing
+
+
+def reverse(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, Any]:
+    """A committed change is to be put back; the reversal that stands."""
+    with epoch.admitted(host, at):
+        change = load(host, identifier)
+        if change.reversal() is None:
+            _unless(reversible(facts(change)))
+            record = {"because": because, "at": host.stamp(), "epoch": at}
+            records.create(host.disk, change.paths.reversal, record)
+        standing = change.reversal()
+        assert standing is not None
+    return {"change": identifier, "reversal": _stripped(standing)}
+
+
+def _unless(refused: "Optional[tuple[str, str]]") -> None:
+    if refused is not None:
+        raise RefusedError(*refused)
+
+
+def _stripped(record: Record) -> Dict[str, Any]:
+    return {key: value for key, value in record.items() if key != "schema"}

@@ -1,0 +1,238 @@
+"""The manifest of a change: what may be touched on this host, and for how long.
+
+Everything wrong with one is told at once. Unknown keys are refused: a newer controller that means
+more than we understand must not be half obeyed.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from . import SCHEMA
+from .layout import IDENTIFIER
+from .outcome import RefusedError
+
+PHASES = ("quiesce", "snapshot", "apply", "restore", "open")
+PROVIDERS = ("btrfs",)
+SWITCHES = ("rename", "install")
+KEYS = frozenset(
+    [
+        "schema",
+        "change_set",
+        "facility",
+        "host",
+        "product",
+        "from_release",
+        "to_release",
+        "switch",
+        "install",
+        "services",
+        "provider",
+        "volumes",
+        "paths",
+        "door",
+        "limits",
+        "settings",
+    ]
+)
+RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,80}")
+SERVICE = re.compile(r"[A-Za-z0-9@._:\\-]+\.(service|socket|timer|path)")
+VOLUME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+STATE = "/var/lib/wardship"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume of class *index*: captured by a snapshot. ``objects``: where images lie."""
+
+    name: str
+    path: str
+    objects: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Install:
+    """A staged file or directory (in the change's directory) and where it goes."""
+
+    staged: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A change as this host is to carry it out. Limits are in seconds."""
+
+    change_set: str
+    facility: str
+    host: str
+    product: str
+    from_release: str
+    to_release: str
+    switch_root: Optional[str]
+    install: Tuple[Install, ...]
+    services: Tuple[str, ...]
+    provider: str
+    volumes: Tuple[Volume, ...]
+    paths: Tuple[str, ...]
+    ports: Tuple[int, ...]
+    verifier_uid: int
+    limits: Mapping[str, int]
+
+
+def parse(document: Any) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        RefusedError: with every problem found.
+    """
+    problems = _problems(document) if isinstance(document, dict) else ["it is not a JSON object"]
+    if problems:
+        raise RefusedError("manifest", "; ".join(problems))
+    switch = document["switch"]
+    return Manifest(
+        change_set=document["change_set"],
+        facility=document["facility"],
+        host=document["host"],
+        product=document["product"],
+        from_release=document["from_release"],
+        to_release=document["to_release"],
+        switch_root=switch["root"] if switch["kind"] == "rename" else None,
+        install=tuple(Install(i["staged"], i["target"]) for i in document["install"]),
+        services=tuple(document["services"]),
+        provider=document["provider"],
+        volumes=tuple(
+            Volume(v["name"], v["path"], tuple(v["objects"])) for v in document["volumes"]
+        ),
+        paths=tuple(document["paths"]),
+        ports=tuple(sorted(set(document["door"]["tcp"]))),
+        verifier_uid=document["door"]["verifier_uid"],
+        limits={phase: int(document["limits"][phase]) for phase in PHASES},
+    )
+
+
+def _problems(document: Dict[str, Any]) -> List[str]:
+    if document.get("schema") != SCHEMA:
+        return [f"schema is {document.get('schema')!r}, this program reads {SCHEMA}"]
+    unknown, missing = sorted(set(document) - KEYS), sorted(KEYS - set(document))
+    problems = [f"unknown key {key}" for key in unknown] + [f"{key} is missing" for key in missing]
+    if problems:
+        return problems
+    try:
+        return [*_names(document), *_switch(document), *_state(document), *_limits(document)]
+    except (KeyError, TypeError, AttributeError) as error:
+        return [f"a part has the wrong shape: {type(error).__name__} {error}"]
+
+
+def _names(document: Dict[str, Any]) -> List[str]:
+    wrong = [
+        f"{key} is {document[key]!r}"
+        for key in ("from_release", "to_release")
+        if not RELEASE.fullmatch(document[key])
+    ]
+    if not IDENTIFIER.fullmatch(document["change_set"]):
+        wrong.append(f"change_set is {document['change_set']!r}")
+    wrong += [
+        f"{key} is not a string"
+        for key in ("facility", "host", "product")
+        if not isinstance(document[key], str)
+    ]
+    wrong += [f"service {s!r} is not a unit" for s in document["services"] if not _unit(s)]
+    return wrong if document["services"] else [*wrong, "services is empty"]
+
+
+def _unit(name: Any) -> bool:
+    return isinstance(name, str) and SERVICE.fullmatch(name) is not None
+
+
+def _switch(document: Dict[str, Any]) -> List[str]:
+    switch = document["switch"]
+    if switch["kind"] not in SWITCHES:
+        return [f"switch kind {switch['kind']!r} is not one of {', '.join(SWITCHES)}"]
+    keys = {"kind", "root"} if switch["kind"] == "rename" else {"kind"}
+    wrong = [f"switch has {sorted(switch)}, not {sorted(keys)}"] if set(switch) != keys else []
+    if not wrong and switch["kind"] == "rename":
+        wrong += _path("switch root", switch["root"])
+        if posixpath.join(switch["root"], "current") not in document["paths"]:
+            wrong.append(f"paths does not name {switch['root']}/current, which the switch changes")
+    for each in document["install"]:
+        if set(each) != {"staged", "target"}:
+            wrong.append(f"an install has {sorted(each)}")
+            continue
+        wrong += _path("install target", each["target"])
+        wrong += _inside("staged", each["staged"])
+        if not any(below(each["target"], path) for path in document["paths"]):
+            wrong.append(f"{each['target']} is installed and not below one of paths")
+    return wrong
+
+
+def _state(document: Dict[str, Any]) -> List[str]:
+    wrong: List[str] = []
+    if document["provider"] not in PROVIDERS:
+        wrong.append(f"provider {document['provider']!r} is not one of {', '.join(PROVIDERS)}")
+    for volume in document["volumes"]:
+        wrong += _volume(volume)
+    names = [volume["name"] for volume in document["volumes"]]
+    wrong += [
+        f"volume {name} is named twice" for name in sorted(set(names)) if names.count(name) > 1
+    ]
+    for path in document["paths"]:
+        wrong += _path("path", path)
+        wrong += [
+            f"path {path} lies in volume {volume['name']}"
+            for volume in document["volumes"]
+            if below(path, volume["path"]) or below(volume["path"], path)
+        ]
+    return wrong
+
+
+def _volume(volume: Dict[str, Any]) -> List[str]:
+    if set(volume) != {"name", "path", "class", "objects"}:
+        return [f"a volume has {sorted(volume)}"]
+    wrong = _path(f"volume {volume['name']}", volume["path"])
+    if not VOLUME.fullmatch(volume["name"]):
+        wrong.append(f"volume name {volume['name']!r}")
+    if volume["class"] != "index":
+        wrong.append(f"volume {volume['name']} has class {volume['class']!r}; only index is known")
+    for directory in volume["objects"]:
+        wrong += _inside(f"objects of {volume['name']}", directory)
+    return wrong
+
+
+def _limits(document: Dict[str, Any]) -> List[str]:
+    limits, door = document["limits"], document["door"]
+    wrong = [] if set(limits) == set(PHASES) else [f"limits has {sorted(limits)}"]
+    wrong += [
+        f"limit of {phase} is {seconds!r} s"
+        for phase, seconds in limits.items()
+        if not isinstance(seconds, int) or not 1 <= seconds <= 86400
+    ]
+    if set(door) != {"tcp", "verifier_uid"} or not isinstance(door["verifier_uid"], int):
+        wrong.append("door needs tcp and verifier_uid")
+    elif not door["tcp"] or not all(isinstance(p, int) and 0 < p < 65536 for p in door["tcp"]):
+        wrong.append(f"door tcp is {door['tcp']!r}")
+    if not isinstance(document["settings"], dict):
+        wrong.append("settings is not an object")
+    return wrong
+
+
+def below(path: str, above: str) -> bool:
+    """Is ``path`` the directory ``above`` or in it?"""
+    return path == above or path.startswith(above.rstrip("/") + "/")
+
+
+def _path(what: str, path: Any) -> List[str]:
+    if not isinstance(path, str) or not path.startswith("/") or posixpath.normpath(path) != path:
+        return [f"{what} {path!r} is not an absolute, normal path"]
+    if path == "/" or below(path, STATE) or below(STATE, path):
+        return [f"{what} {path} may not be touched"]
+    return []
+
+
+def _inside(what: str, path: Any) -> List[str]:
+    normal = isinstance(path, str) and path and posixpath.normpath(path) == path
+    if not normal or path.startswith(("/", "..")):
+        return [f"{what} {path!r} is not a relative, normal path"]
+    return []

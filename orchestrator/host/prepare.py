@@ -1,0 +1,98 @@
+"""prepare: the manifest of a change written down, and the units that look after it at boot."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict
+
+from . import change as changes
+from . import epoch, hold, records
+from .host import Host
+from .manifest import parse
+from .outcome import FailedError, RefusedError
+
+BOOT = """[Unit]
+Description=wardship: put back a change that was cut off
+Documentation=file:/var/lib/wardship
+After=local-fs.target wardship-door.service
+
+[Service]
+Type=exec
+ExecStart={program} boot
+
+[Install]
+WantedBy=multi-user.target
+"""
+DOOR = """[Unit]
+Description=wardship: the door stays shut over a boot
+DefaultDependencies=no
+RequiresMountsFor=/var/lib/wardship
+After=nftables.service
+PartOf=nftables.service
+ReloadPropagatedFrom=nftables.service
+Before=network-pre.target shutdown.target
+Wants=network-pre.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={program} door
+ExecReload={program} door
+
+[Install]
+WantedBy=sysinit.target
+"""
+UNITS = {"wardship-boot.service": BOOT, "wardship-door.service": DOOR}
+
+
+def prepare(host: Host, text: str, *, at: int) -> Dict[str, Any]:
+    """Take a change in; the same manifest again is no change.
+
+    Raises:
+        RefusedError: the manifest is wrong, or a change is under way.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise RefusedError("manifest", f"it is not JSON: {error}") from None
+    manifest = parse(document)
+    with epoch.admitted(host, at):
+        busy = changes.unfinished(host)
+        if busy is not None:
+            raise RefusedError("locked", f"change {busy.id} is not finished")
+        _write(host, document)
+        _install_units(host)
+    return {
+        "prepared": manifest.change_set,
+        "directory": str(host.layout.change(manifest.change_set).directory),
+        "epoch": epoch.current(host),
+    }
+
+
+def _write(host: Host, document: Dict[str, Any]) -> None:
+    paths = host.layout.change(document["change_set"])
+    known = changes.everything(host)
+    this = next((change for change in known if change.paths.directory == paths.directory), None)
+    if this is not None and changes.own_facts(this).has_begun:
+        if records.read(paths.manifest) != document:
+            raise RefusedError("order", f"change {this.id} has begun with another manifest")
+        return
+    for directory in (paths.scripts, paths.files, paths.phases):
+        host.disk.make_dir(directory)
+    sequence = 1 + max((change.sequence for change in known), default=0)
+    records.write(host.disk, paths.prepared, {"sequence": sequence, "at": host.stamp()})
+    records.write(host.disk, paths.manifest, document)
+
+
+def _install_units(host: Host) -> None:
+    """Raises FailedError when systemd does not take them: without them no boot would look after us."""
+    for name, text in UNITS.items():
+        path = host.layout.units / name
+        wanted = text.format(program=host.system.program).encode()
+        if not path.exists() or path.read_bytes() != wanted:
+            host.disk.write(path, wanted, mode=0o644)
+    hold.reload(host)
+    ran = host.system.run(["systemctl", "--quiet", "enable", "--", *UNITS])
+    if ran.code != 0:
+        raise FailedError(f"systemd did not enable the boot units: {ran.reason}")

@@ -1,0 +1,72 @@
+"""quiesce: the door shut, the autostart held, the services stopped and proved stopped."""
+
+from __future__ import annotations
+
+import json
+from typing import List
+
+from . import door, hold, services
+from .change import Change
+from .outcome import FailedError
+from .work import Work, missing_scripts
+
+
+def problems(change: Change) -> List[str]:
+    """What would make the change fail later and can be known before the clinic feels anything."""
+    manifest, system = change.manifest, change.host.system
+    work = Work(change, "quiesce")
+    found = missing_scripts(change)
+    found += [
+        f"{each.staged} is not staged"
+        for each in manifest.install
+        if not (change.paths.directory / each.staged).exists()
+    ]
+    if manifest.switch_root is not None:
+        releases = system.at(manifest.switch_root)
+        found += [
+            f"release {name} is not in {manifest.switch_root}"
+            for name in (manifest.from_release, manifest.to_release)
+            if not (releases / name).is_dir()
+        ]
+    found += services.unknown(system, manifest.services)
+    for place in work.places:
+        found += work.snapshots.problems(place.live)
+        found += [
+            f"{place.live}/{directory} is not a directory"
+            for directory in place.volume.objects
+            if not (place.live / directory).is_dir()
+        ]
+    return found
+
+
+def run(work: Work) -> None:
+    manifest = work.manifest
+    hold.forbid_start(work.host)
+    hold.hold(work.host, manifest.services)
+    work.note("autostart held")
+    door.shut(work.host, manifest)
+    work.note(f"door shut: {', '.join(map(str, manifest.ports))}")
+    census = work.change.paths.census_before
+    work.must("stop", manifest.from_release, WARDSHIP_CENSUS=str(census))
+    prove_stopped(work)
+    _prove_census(work)
+
+
+def prove_stopped(work: Work) -> None:
+    """Every service at rest, and no process with a file of a volume.
+
+    Raises:
+        FailedError: with all that is not so.
+    """
+    still = services.active(work.system, work.manifest.services)
+    still += services.holders(work.system, [v.path for v in work.manifest.volumes])
+    if still:
+        raise FailedError(f"not proved stopped: {'; '.join(still[:5])}")
+    work.note("proved stopped")
+
+
+def _prove_census(work: Work) -> None:
+    try:
+        json.loads(work.change.paths.census_before.read_text())
+    except (OSError, ValueError) as error:
+        raise FailedError(f"script stop left no census: {error}") from None

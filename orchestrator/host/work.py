@@ -1,0 +1,95 @@
+"""A phase at work: the change, the log, and the scripts that the product's role rendered."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List, Optional
+
+from .change import Change
+from .host import Host
+from .outcome import FailedError
+from .system import Ran
+from .volumes import PROVIDERS, Place
+
+REQUIRED = ("stop", "migrate", "start", "census", "forget")
+
+
+class Work:
+    """One run of one phase. What it notes goes to the phase's log, never a setting's value."""
+
+    def __init__(self, change: Change, phase: str) -> None:
+        self.change = change
+        self.phase = phase
+        self.host: Host = change.host
+        self.system = change.host.system
+        self.disk = change.host.disk
+        self.manifest = change.manifest
+        self.snapshots = PROVIDERS[change.manifest.provider](change.host.system)
+        self.places = [Place(self.system, change.id, volume) for volume in change.manifest.volumes]
+
+    def note(self, text: str) -> None:
+        with self.change.paths.log(self.phase).open("a") as log:
+            log.write(f"{self.host.stamp()} {text}\n")
+
+    def script(self, name: str, release: str, **extra: str) -> Ran:
+        """Run a script of the role; its standard error follows its output into the log."""
+        self.note(f"script {name} for {release}")
+        log = self.change.paths.log(self.phase)
+        path = str(self.change.paths.scripts / name)
+        env = {**environment(self.change, self.phase, release), **extra}
+        ran = self.system.run([path], env=env, timeout=None, log=log)
+        for line in ran.err.splitlines():
+            self.note(f"{name}: {line}")
+        return ran
+
+    def must(self, name: str, release: str, **extra: str) -> None:
+        """Run a script that has to succeed.
+
+        Raises:
+            FailedError: with its last words.
+        """
+        ran = self.script(name, release, **extra)
+        if ran.code != 0:
+            raise FailedError(f"script {name} for {release} failed: {ran.reason}")
+
+    def has(self, name: str) -> bool:
+        return (self.change.paths.scripts / name).is_file()
+
+
+def environment(change: Change, phase: str, release: str) -> Dict[str, str]:
+    """What a script is told."""
+    manifest = change.manifest
+    words = {
+        "WARDSHIP_CHANGE": change.id,
+        "WARDSHIP_DIR": str(change.paths.directory),
+        "WARDSHIP_PHASE": phase,
+        "WARDSHIP_PRODUCT": manifest.product,
+        "WARDSHIP_RELEASE": release,
+        "WARDSHIP_FROM": manifest.from_release,
+        "WARDSHIP_TO": manifest.to_release,
+    }
+    for volume in manifest.volumes:
+        place = Place(change.host.system, change.id, volume)
+        name = volume.name.upper()
+        words[f"WARDSHIP_VOLUME_{name}"] = str(place.live)
+        if place.frozen.exists():
+            words[f"WARDSHIP_SNAPSHOT_{name}"] = str(place.frozen)
+        if place.failed.exists():
+            words[f"WARDSHIP_FAILED_{name}"] = str(place.failed)
+    return words
+
+
+def missing_scripts(change: Change) -> List[str]:
+    """What is wrong with the scripts, before anything begins."""
+    paths = [change.paths.scripts / name for name in REQUIRED]
+    return [f"script {path.name} is missing" for path in paths if not os.access(path, os.X_OK)]
+
+
+def current_release(change: Change) -> Optional[str]:
+    """The release that ``current`` names, None when it names neither of the two."""
+    manifest = change.manifest
+    if manifest.switch_root is None:
+        return None
+    link = change.host.system.at(manifest.switch_root) / "current"
+    name = link.readlink().name if link.is_symlink() else ""
+    return name if name in (manifest.from_release, manifest.to_release) else None
