@@ -8,23 +8,18 @@ patience lasts and is never a pass; the first cause of a restore stays.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orchestrator.errors import PlanError, RestoreError, WardshipError
-from orchestrator.plan.model import ChangeSet, HostChange
-from orchestrator.rollout.model import Event, HostPhase, Outcome, PhaseReport, Record, State
+from orchestrator.rollout.asking import PATIENCE, Asking
+from orchestrator.rollout.looking import Looking
+from orchestrator.rollout.model import Event, Outcome, Record, State
 from orchestrator.rollout.phases import ENDS, advance, is_abortable
 from orchestrator.rollout.ports import Clock, Hosts, Journal, Superseded, Verifier
-from orchestrator.verify.judge import judge
-from orchestrator.verify.model import CheckReport, Moment, Verdict
 
-#: How long a host that does not answer is asked again, in seconds; it may be booting.
-PATIENCE = 180.0
-#: Between two questions, in seconds.
-PAUSE = 2.0
 #: A restore or an opening that was interrupted is begun again this often.
-AGAIN = 3
+TRIES = 3
 
 
 @dataclass
@@ -38,6 +33,14 @@ class Steps:
     runner: str
     patience: float = PATIENCE
     _epochs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def _asking(self) -> Asking:
+        return Asking(self.hosts, self.clock, self.patience)
+
+    @property
+    def _looking(self) -> Looking:
+        return Looking(self.verifier, self.journal, self.clock)
 
     def step(self, change_set_id: str) -> State:
         """Do what the state asks for and write down what it came to; gives the next state.
@@ -93,11 +96,11 @@ class Steps:
             )
         epoch = self.epoch(record)
         seen = {
-            State.RESTORED: self._verdict(record.change_set, "restored"),
+            State.RESTORED: self._looking.verdict(record.change_set, "restored"),
             State.COMMITTED: Outcome.failed("not looked at"),
         }
         if seen[State.RESTORED].event is not Event.DONE:
-            seen[State.COMMITTED] = self._verdict(record.change_set, "applied")
+            seen[State.COMMITTED] = self._looking.verdict(record.change_set, "applied")
         end = next((state for state, one in seen.items() if one.event is Event.DONE), None)
         if end is None:
             told = "; ".join(f"as {state}: {one.because}" for state, one in seen.items())
@@ -144,10 +147,10 @@ class Steps:
 
     def _baseline(self, record: Record, epoch: int) -> Outcome:
         del epoch
-        return self._verdict(record.change_set, "baseline")
+        return self._looking.verdict(record.change_set, "baseline")
 
     def _quiesce(self, record: Record, epoch: int) -> Outcome:
-        outcome = self._on_every(record.change_set, "quiesce", epoch)
+        outcome = self._asking.on_every(record.change_set, "quiesce", epoch=epoch)
         if outcome.event is Event.DONE:
             for host in record.change_set.hosts:
                 census = self.hosts.census_before(record.change_set, host)
@@ -157,20 +160,24 @@ class Steps:
         return outcome
 
     def _snapshot(self, record: Record, epoch: int) -> Outcome:
-        return self._on_every(record.change_set, "snapshot", epoch)
+        return self._asking.on_every(record.change_set, "snapshot", epoch=epoch)
 
     def _apply(self, record: Record, epoch: int) -> Outcome:
-        return self._on_every(record.change_set, "apply", epoch)
+        return self._asking.on_every(record.change_set, "apply", epoch=epoch)
 
     def _verify(self, record: Record, epoch: int) -> Outcome:
         del epoch
-        return self._verdict(record.change_set, "applied")
+        return self._looking.verdict(record.change_set, "applied")
 
     def _commit(self, record: Record, epoch: int) -> Outcome:
-        return self._decide(record, "commit", epoch)
+        return self._asking.decide(
+            record.change_set, "commit", epoch=epoch, because="every check passed"
+        )
 
     def _revert(self, record: Record, epoch: int) -> Outcome:
-        return self._decide(record, "restore", epoch)
+        return self._asking.decide(
+            record.change_set, "restore", epoch=epoch, because=record.cause or "asked for"
+        )
 
     def _reverse(self, record: Record, epoch: int) -> Outcome:
         problems = self.hosts.reverse(record.change_set, epoch=epoch, because=record.cause)
@@ -178,118 +185,16 @@ class Steps:
 
     def _restore(self, record: Record, epoch: int) -> Outcome:
         hosts = reversed(record.change_set.hosts)
-        return self._on_every(record.change_set, "restore", epoch, hosts=hosts, again=AGAIN)
+        return self._asking.on_every(
+            record.change_set, "restore", epoch=epoch, hosts=hosts, tries=TRIES
+        )
 
     def _confirm(self, record: Record, epoch: int) -> Outcome:
         del epoch
-        return self._verdict(record.change_set, "restored")
+        return self._looking.verdict(record.change_set, "restored")
 
     def _open(self, record: Record, epoch: int) -> Outcome:
-        return self._on_every(record.change_set, "open", epoch, again=AGAIN)
-
-    def _on_every(
-        self,
-        change_set: ChangeSet,
-        phase: HostPhase,
-        epoch: int,
-        *,
-        hosts: Iterable[HostChange] | None = None,
-        again: int = 1,
-    ) -> Outcome:
-        """The phase on every host, in order; the first that fails ends it."""
-        seconds: dict[str, float | None] = {}
-        for host in change_set.hosts if hosts is None else hosts:
-            report = self._phase(change_set, host, phase, epoch)
-            for _ in range(again - 1):
-                if report.state != "interrupted":
-                    break
-                report = self._phase(change_set, host, phase, epoch)
-            if report.state != "succeeded":
-                return Outcome.failed(
-                    f"{host.host}: {phase} {report.state}: {report.because}", output=report.output
-                )
-            seconds[host.host] = report.seconds
-        return Outcome.done(seconds=dict(seconds))
-
-    def _phase(
-        self, change_set: ChangeSet, host: HostChange, phase: HostPhase, epoch: int
-    ) -> PhaseReport:
-        """Ask until the host has an answer: a host that is silent may be booting."""
-        until = self.clock.monotonic() + self.patience
-        while True:
-            report = self.hosts.phase(change_set, host, phase, epoch=epoch)
-            if report.refused == "epoch":
-                raise Superseded(f"{host.host}: {report.because}")
-            if report.state not in {"unreachable", "running"} or self.clock.monotonic() > until:
-                return report
-            if report.state == "running":
-                until = self.clock.monotonic() + self.patience
-            else:
-                self.clock.sleep(PAUSE)
-
-    def _decide(self, record: Record, proposal: str, epoch: int) -> Outcome:
-        wanted = "commit" if proposal == "commit" else "restore"
-        because = record.cause or "every check passed"
-        until = self.clock.monotonic() + self.patience
-        while True:
-            stands = self.hosts.decide(
-                record.change_set, "commit" if wanted == "commit" else "restore",
-                epoch=epoch, because=because,
-            )  # fmt: skip
-            if stands.refused == "epoch":
-                raise Superseded(stands.because)
-            if stands.decision is not None:
-                break
-            if self.clock.monotonic() > until:
-                return Outcome.failed(
-                    f"{record.change_set.anchor.host}: no decision: {stands.because}"
-                )
-            self.clock.sleep(PAUSE)
-        if stands.decision == wanted:
-            return Outcome.done(by=stands.by)
-        return Outcome(
-            event=Event.OTHERWISE,
-            because=f"{stands.by} decided {stands.decision}: {stands.because}",
-        )
-
-    def _verdict(self, change_set: ChangeSet, moment: Moment) -> Outcome:
-        """All checks on every host; unknown is asked again while patience lasts."""
-        until = self.clock.monotonic() + change_set.verify.patience_seconds
-        while True:
-            verdicts = [(host, self._look(change_set, host, moment)) for host in change_set.hosts]
-            worst = _worst(verdict for _, verdict in verdicts)
-            if worst != "unknown" or self.clock.monotonic() > until:
-                break
-            self.clock.sleep(PAUSE)
-        if worst == "passed":
-            return Outcome.done()
-        return Outcome.failed(
-            "; ".join(
-                f"{host.host}: {reason}"
-                for host, verdict in verdicts
-                if verdict.status != "passed"
-                for reason in verdict.because
-            ),
-            verdict=worst,
-        )
-
-    def _look(self, change_set: ChangeSet, host: HostChange, moment: Moment) -> Verdict:
-        known = self.journal.document(change_set.id, f"baseline/{host.host}")
-        baseline = CheckReport.model_validate_json(known) if known else None
-        report = self.verifier.check(
-            change_set,
-            host,
-            moment,
-            baseline=None if moment == "baseline" else baseline,
-            census_before=self.journal.document(change_set.id, f"census-before/{host.host}"),
-        )
-        self.journal.keep(change_set.id, f"{moment}/{host.host}", report.model_dump_json())
-        return judge(self.verifier.expected(host, moment), report)
-
-
-def _worst(verdicts: Iterable[Verdict]) -> str:
-    found = {verdict.status for verdict in verdicts}
-    return next(status for status in ("failed", "unknown", "passed") if status in found)
+        return self._asking.on_every(record.change_set, "open", epoch=epoch, tries=TRIES)
 
 
 _STEPS: dict[State, Callable[[Steps, Record, int], Outcome]] = {

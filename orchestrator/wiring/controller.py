@@ -95,7 +95,9 @@ class Controller:
         running, scanned = False, 0.0
         try:
             while True:
-                running = running or engine.start(self.runner, parallel=self.fleet.settings.parallel)
+                running = running or engine.start(
+                    self.runner, parallel=self.fleet.settings.parallel
+                )
                 if running and time.monotonic() - scanned > RESCAN:
                     engine.submit(self._to_run())
                     scanned = time.monotonic()
@@ -117,9 +119,7 @@ class Controller:
             if running:
                 engine.stop()
 
-    def restore(
-        self, change_set: str, *, because: str, takeover: bool, watch: Watch
-    ) -> Record:
+    def restore(self, change_set: str, *, because: str, takeover: bool, watch: Watch) -> Record:
         """Put a change set back, in this process, whoever ran it before.
 
         Raises:
@@ -206,5 +206,3 @@ class Controller:
                 f"{', '.join(later)} came later",
                 hint=f"wardship restore {later[-1]} first",
             )
-
-

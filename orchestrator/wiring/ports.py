@@ -16,7 +16,7 @@ from orchestrator.adapters.ssh import HostProgram, Target, control_directory, wr
 from orchestrator.adapters.verifier import TunnelVerifier
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet
-from orchestrator.plan.model import ChangeSet, HostChange, Plan, Refusal
+from orchestrator.plan.model import Plan
 from orchestrator.rollout.steps import Steps
 
 

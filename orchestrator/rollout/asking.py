@@ -1,0 +1,102 @@
+"""Asks hosts, and asks again: a host that is silent may be booting, a phase may still be running.
+
+Decides when to stop asking. A host that refuses our epoch ends everything: it has another
+controller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.plan.model import ChangeSet, HostChange
+from orchestrator.rollout.model import (
+    DecisionReport,
+    Event,
+    HostPhase,
+    Outcome,
+    PhaseReport,
+    Proposal,
+)
+from orchestrator.rollout.ports import Clock, Hosts, Superseded
+
+#: How long a host that does not answer is asked again, in seconds; it may be booting.
+PATIENCE = 180.0
+#: Between two questions, in seconds.
+PAUSE = 2.0
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The hosts, with patience (in seconds)."""
+
+    hosts: Hosts
+    clock: Clock
+    patience: float
+
+    def on_every(
+        self,
+        change_set: ChangeSet,
+        phase: HostPhase,
+        *,
+        epoch: int,
+        hosts: Iterable[HostChange] | None = None,
+        tries: int = 1,
+    ) -> Outcome:
+        """The phase on every host, in order; the first that fails ends it.
+
+        ``tries``: how often a phase that may start again is begun when it was interrupted.
+        """
+        seconds: dict[str, float | None] = {}
+        for host in change_set.hosts if hosts is None else hosts:
+            for _ in range(tries):
+                report = self._phase(change_set, host, phase, epoch)
+                if report.state != "interrupted":
+                    break
+            if report.state != "succeeded":
+                return Outcome.failed(
+                    f"{host.host}: {phase} {report.state}: {report.because}", output=report.output
+                )
+            seconds[host.host] = report.seconds
+        return Outcome.done(seconds=dict(seconds))
+
+    def decide(
+        self, change_set: ChangeSet, proposal: Proposal, *, epoch: int, because: str
+    ) -> Outcome:
+        """Propose until the anchor says which decision stands."""
+        until = self.clock.monotonic() + self.patience
+        stands = self._propose(change_set, proposal, epoch, because)
+        while stands.decision is None:
+            if self.clock.monotonic() > until:
+                return Outcome.failed(f"{change_set.anchor.host}: no decision: {stands.because}")
+            self.clock.sleep(PAUSE)
+            stands = self._propose(change_set, proposal, epoch, because)
+        if stands.decision == proposal:
+            return Outcome.done(by=stands.by)
+        return Outcome(
+            event=Event.OTHERWISE,
+            because=f"{stands.by} decided {stands.decision}: {stands.because}",
+        )
+
+    def _propose(
+        self, change_set: ChangeSet, proposal: Proposal, epoch: int, because: str
+    ) -> DecisionReport:
+        stands = self.hosts.decide(change_set, proposal, epoch=epoch, because=because)
+        if stands.refused == "epoch":
+            raise Superseded(f"{change_set.anchor.host}: {stands.because}")
+        return stands
+
+    def _phase(
+        self, change_set: ChangeSet, host: HostChange, phase: HostPhase, epoch: int
+    ) -> PhaseReport:
+        until = self.clock.monotonic() + self.patience
+        while True:
+            report = self.hosts.phase(change_set, host, phase, epoch=epoch)
+            if report.refused == "epoch":
+                raise Superseded(f"{host.host}: {report.because}")
+            if report.state not in {"unreachable", "running"} or self.clock.monotonic() > until:
+                return report
+            if report.state == "running":
+                until = self.clock.monotonic() + self.patience
+            else:
+                self.clock.sleep(PAUSE)
