@@ -27,7 +27,7 @@ from orchestrator.fleet.model import (
 
 
 class HostChange(Model):
-    """What happens to one host: everything that the phases need, so that nothing is looked up later."""
+    """What happens to one host: all that the phases need, so that nothing is looked up later."""
 
     host: str
     address: str

@@ -47,7 +47,7 @@ def test_the_inventory_of_a_hospital(tmp_path: Path) -> None:
             "    secrets:\n",
             "    ssh: {user: admin, port: 2222, key: ~/.ssh/id, jump: gateway-a, become: true}\n"
             "    volumes: {live: /srv/live}\n"
-            "    settings: {orthanc_name: 'Clínica {{ 1 }}', orthanc_extra: {a: [1.5, 'no', '{%']}}\n"
+            f"    settings: {settings}\n"
             "    secrets:\n",
         )
         .replace("{env: DATABASE_PASSWORD}", "{vault: pacs_a_database}")

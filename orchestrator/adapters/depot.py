@@ -1,0 +1,47 @@
+"""The depot: whether an artifact is there with the catalog's size and SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from orchestrator.fleet.catalog import Artifact
+from orchestrator.fleet.model import Fleet
+from orchestrator.plan.gates import ArtifactState
+
+_CHUNK = 1 << 20
+
+
+def look(path: Path, artifact: Artifact) -> ArtifactState:
+    """What is under this path. A file that cannot be read is *unknown*."""
+    try:
+        if not path.is_file():
+            return "missing"
+        if path.stat().st_size != artifact.size:
+            return "differs"
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except OSError:
+        return "unknown"
+    return "good" if digest.hexdigest() == artifact.sha256 else "differs"
+
+
+def ordered_artifacts(fleet: Fleet) -> Iterable[Artifact]:
+    """The artifacts of the releases that the mandate orders, each once."""
+    releases = {(order.product, order.release) for order in fleet.mandate.orders}
+    for product, release in sorted(releases):
+        yield fleet.catalog.products[product].releases[release].artifact
+
+
+def look_at_ordered(
+    fleet: Fleet, say: Callable[[str], None] = lambda _: None
+) -> dict[str, ArtifactState]:
+    """What was found of everything that is ordered, by file name."""
+    found: dict[str, ArtifactState] = {}
+    for artifact in ordered_artifacts(fleet):
+        say(f"depot: {artifact.file}")
+        found[artifact.file] = look(fleet.artifact(artifact), artifact)
+    return found

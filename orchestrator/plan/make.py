@@ -1,0 +1,194 @@
+"""Makes the plan: the difference between what is ordered and what was found. Pure.
+
+Decides what will be changed and what is refused; never how a change goes. A facility that is
+refused does not stop the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from orchestrator.fleet.model import Fleet, Host
+from orchestrator.plan.gates import ArtifactState, Prospect, gates
+from orchestrator.plan.model import ChangeSet, HostChange, Plan, Refusal
+from orchestrator.survey.model import FacilitySurvey, HostSurvey
+
+
+def make_plan(
+    fleet: Fleet,
+    surveys: Mapping[str, FacilitySurvey],
+    *,
+    now: datetime,
+    depot: Mapping[str, ArtifactState],
+    attempts: Mapping[str, int] | None = None,
+) -> Plan:
+    """The plan for the facilities that were surveyed.
+
+    ``depot``: what was found under each artifact's file name. ``attempts``: how many change sets
+    each facility has had, so that the same change tried again is another change set.
+    """
+    change_sets: list[ChangeSet] = []
+    refusals: list[Refusal] = []
+    compliant: list[str] = []
+    for facility in sorted(surveys):
+        maker = _Facility(
+            fleet, facility, surveys[facility], depot, (attempts or {}).get(facility, 0)
+        )
+        refused = maker.refusals()
+        refusals += refused
+        if refused:
+            continue
+        made = maker.change_sets()
+        change_sets += made
+        if not made:
+            compliant.append(facility)
+    plan = Plan(
+        fleet=fleet.settings.fleet,
+        mandate=fleet.mandate.mandate,
+        made_at=now,
+        fleet_digest=fleet.digest,
+        parallel=fleet.settings.parallel,
+        change_sets=tuple(change_sets),
+        compliant=tuple(compliant),
+        refusals=tuple(refusals),
+    )
+    return plan.model_copy(update={"digest": plan.computed_digest()})
+
+
+def prospect(
+    fleet: Fleet,
+    facility: str,
+    host: str,
+    *,
+    to_release: str,
+    survey: HostSurvey,
+    artifact: ArtifactState,
+    own: str | None = None,
+) -> Prospect:
+    """What the gates look at, for one declared host."""
+    declared = fleet.facilities[facility].hosts[host]
+    return Prospect(
+        facility=facility,
+        host=host,
+        product_name=declared.product,
+        product=fleet.catalog.products[declared.product],
+        to_release=to_release,
+        role=fleet.role_of(declared),
+        volumes=fleet.volumes_of(declared),
+        survey=survey,
+        artifact=artifact,
+        own=own,
+    )
+
+
+class _Facility:
+    """One facility: its hosts with an order, and what was found there."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        facility: str,
+        survey: FacilitySurvey,
+        depot: Mapping[str, ArtifactState],
+        attempt: int,
+    ) -> None:
+        self.fleet = fleet
+        self.name = facility
+        self.survey = survey
+        self.depot = depot
+        self.attempt = attempt
+        self.found = {host.host: host for host in survey.hosts}
+
+    def refusals(self) -> list[Refusal]:
+        """Every reason against a change here; none where nothing is to be changed."""
+        hint = f"mend it, then: wardship survey {self.name}"
+        told = [
+            Refusal(facility=self.name, gate="survey", because=problem, hint=hint)
+            for problem in self.survey.problems
+        ]
+        for name, _, release in self._ordered():
+            found = self.found.get(name)
+            if found is None:
+                because = "the survey has nothing about this host"
+                told.append(
+                    Refusal(
+                        facility=self.name, host=name, gate="survey", because=because, hint=hint
+                    )
+                )
+            elif not _is_as_ordered(found, release):
+                told += gates(self._prospect(name, release, found))
+        return told
+
+    def change_sets(self) -> list[ChangeSet]:
+        """One for each host that is not as ordered."""
+        return [
+            self._change_set(self._change(name, host, release))
+            for name, host, release in self._ordered()
+            if not _is_as_ordered(self.found[name], release)
+        ]
+
+    def _ordered(self) -> Iterator[tuple[str, Host, str]]:
+        for name, host in self.fleet.facilities[self.name].hosts.items():
+            if release := self.fleet.mandate.release_for(self.name, host.product):
+                yield name, host, release
+
+    def _prospect(self, name: str, release: str, found: HostSurvey) -> Prospect:
+        host = self.fleet.facilities[self.name].hosts[name]
+        file = self.fleet.catalog.products[host.product].releases[release].artifact.file
+        return prospect(
+            self.fleet,
+            self.name,
+            name,
+            to_release=release,
+            survey=found,
+            artifact=self.depot.get(file, "unknown"),
+        )
+
+    def _change(self, name: str, host: Host, release: str) -> HostChange:
+        product = self.fleet.catalog.products[host.product]
+        role = self.fleet.roles[product.role]
+        found = self.found[name]
+        ports = [endpoint.port for endpoint in (host.dicom, host.web) if endpoint]
+        return HostChange(
+            host=name,
+            address=host.address,
+            ssh=self.fleet.ssh_of(host),
+            product=host.product,
+            role=product.role,
+            kind=role.kind,
+            from_release=found.release,
+            to_release=release,
+            artifact=product.releases[release].artifact,
+            root=role.root,
+            services=role.services,
+            volumes=self.fleet.volumes_of(host),
+            paths=role.state.paths,
+            install=role.install,
+            snapshot=role.snapshot,
+            door_tcp=tuple(sorted(ports)),
+            limits=role.limits,
+            suites=role.suites,
+            dicom=host.dicom,
+            web=host.web,
+            facts=found.facts(),
+        )
+
+    def _change_set(self, change: HostChange) -> ChangeSet:
+        draft = ChangeSet(
+            id="", facility=self.name, hosts=(change,), verify=self.fleet.settings.verify
+        )
+        content = {
+            "change": draft.model_dump(mode="json"),
+            "mandate": self.fleet.mandate.mandate,
+            "attempt": self.attempt,
+        }
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return draft.model_copy(update={"id": f"{self.name}-{digest[:8]}"})
+
+
+def _is_as_ordered(found: HostSurvey, release: str) -> bool:
+    """Installed, running, and no change under way: what is not known to be so is not so."""
+    return found.release == release and found.running == release and not found.locked_by

@@ -1,0 +1,34 @@
+"""A plan as a person sees it before anything happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.preview import lines, preview
+from tests.builders import (
+    NOW,
+    a_facility_survey,
+    a_fleet,
+    a_host_survey,
+    a_volume,
+    facility_yaml,
+    some_services,
+)
+from tests.golden import assert_golden
+
+
+def test_a_plan_with_one_change_one_refusal_and_one_as_ordered(tmp_path: Path) -> None:
+    third = {"facilities/hospital-c.yml": facility_yaml("c", number=13)}
+    fleet = a_fleet(tmp_path, third)
+    broken = a_host_survey(
+        "pacs-b", volumes=(a_volume(free_mib=1),), services=some_services(orthanc="failed")
+    )
+    done = a_host_survey("pacs-c", release="1.12.7")
+    surveys = {
+        "hospital-a": a_facility_survey(a_host_survey()),
+        "hospital-b": a_facility_survey(broken, facility="hospital-b"),
+        "hospital-c": a_facility_survey(done, facility="hospital-c"),
+    }
+    plan = make_plan(fleet, surveys, now=NOW, depot={"orthanc-1.12.7.tar.gz": "good"})
+    assert_golden("plan.txt", "\n".join(lines(preview(plan))) + "\n")
