@@ -41,6 +41,7 @@ def test_every_problem_of_a_broken_fleet(tmp_path: Path) -> None:
 
 
 def test_the_inventory_of_a_hospital(tmp_path: Path) -> None:
+    settings = "{orthanc_name: 'Clínica {{ 1 }}', orthanc_extra: {a: [1.5, 'no', '{% x']}}"
     text = (
         facility_yaml("a", number=11)
         .replace(
