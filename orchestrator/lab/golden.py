@@ -95,7 +95,9 @@ def reset(paths: LabPaths, host: str) -> None:
         LabError: it was never frozen.
     """
     if not is_frozen(paths, host):
-        raise LabError(f"{host} was never frozen", hint="bring it to the state wanted, then Lab.freeze")
+        raise LabError(
+            f"{host} was never frozen", hint="bring it to the state wanted, then Lab.freeze"
+        )
     golden = Golden.model_validate_json(paths.golden(host).read_text())
     root, data = halves(paths, host)
     for half, copies in ((root, golden.root), (data, golden.data)):

@@ -7,18 +7,16 @@ the cache of downloads and images.
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from orchestrator.errors import LabError
-from orchestrator.lab import disk, golden, host, image, network, ssh
+from orchestrator.lab import disk, golden, host, image, network, record, ssh
 from orchestrator.lab.cage import Cage, cages
+from orchestrator.lab.guest import Run
 from orchestrator.lab.lock import locked
 from orchestrator.lab.model import (
     CONTROLLER_NAME,
@@ -28,7 +26,6 @@ from orchestrator.lab.model import (
     HostState,
     HostStatus,
     LabStatus,
-    Login,
     check_lab_name,
 )
 from orchestrator.lab.paths import LabPaths
@@ -48,8 +45,8 @@ def _say_nothing(_line: str) -> None:
 class Lab:
     """The lab ``name`` below ``state``, the directory of all labs; needs root.
 
-    ``cache`` keeps downloads and the base image from one lab to the next. ``say`` hears one line for
-    each step that takes time.
+    ``cache`` keeps downloads and the base image from one lab to the next. ``say`` hears one line
+    for each step that takes time.
 
     Raises:
         LabError: from every method, when the machine does not do what is asked of it.
@@ -80,7 +77,7 @@ class Lab:
         """
         ensure_tools(self._say)
         with self._alone():
-            self._declare(hosts)
+            record.add(self.paths, hosts)
             self._lay_out()
             for spec in hosts:
                 if not self._cage(spec.name).members():
@@ -96,7 +93,7 @@ class Lab:
                 self._say(f"{cage.host}: off")
                 cage.kill()
                 cage.remove()
-            ssh.forget_connections(self.paths)
+            ssh.forget_connection(self.paths)
             network.lower_network(self.name, self._say)
             disk.unmount_below(self.home)
             if self.home.exists():
@@ -105,10 +102,12 @@ class Lab:
 
     def status(self) -> LabStatus:
         """What there is, without waiting for anybody."""
-        return LabStatus(self.name, tuple(self._status_of(spec) for spec in self._declared()))
+        return LabStatus(
+            self.name, tuple(self._status_of(spec) for spec in record.hosts(self.paths))
+        )
 
     def boot(self, name: str) -> None:
-        """Switch a stopped host on; ``wait_ssh`` tells when it answers. One that runs is left alone."""
+        """Switch a host on, unless it is; ``wait_ssh`` tells when it answers."""
         spec = self._spec(name)
         with self._alone():
             if not self._cage(name).members():
@@ -117,9 +116,9 @@ class Lab:
 
     def stop(self, name: str) -> None:
         """Power a host off in order and wait until it is off."""
-        self._spec(name)
+        spec = self._spec(name)
         with self._alone():
-            ssh.forget_connections(self.paths)
+            ssh.forget_connection(self.paths, str(spec.address))
             host.stop(self._cage(name))
 
     def crash(self, name: str) -> None:
@@ -128,11 +127,9 @@ class Lab:
         What programs wrote is in this machine's memory and survives, synced or not: the loss of
         unsynced writes in a real power cut is not shown.
         """
-        self._spec(name)
+        spec = self._spec(name)
         with self._alone():
-            self._cage(name).kill()
-            self._cage(name).remove()
-            ssh.forget_connections(self.paths)
+            self._pull_plug(spec)
 
     def freeze(self, name: str) -> None:
         """Make what a stopped host is now the golden state, to which ``reset`` goes back."""
@@ -143,11 +140,9 @@ class Lab:
 
     def reset(self, name: str) -> None:
         """Put a host back to its golden state, plug pulled if it runs; ``boot`` starts it again."""
-        self._spec(name)
+        spec = self._spec(name)
         with self._alone():
-            self._cage(name).kill()
-            self._cage(name).remove()
-            ssh.forget_connections(self.paths)
+            self._pull_plug(spec)
             self._lay_out()
             golden.reset(self.paths, name)
 
@@ -159,10 +154,7 @@ class Lab:
             return not cage.members() or attempt([*self.ssh_argv(name), "true"], timeout=20.0).is_ok
 
         if not until(is_settled, timeout=timeout):
-            raise LabError(
-                f"{name} does not let us log in after {timeout:.0f} s; it said: {host.last_words(log)}",
-                hint=f"read {log}",
-            )
+            raise LabError(f"{name} lets nobody in after {timeout:.0f} s", hint=f"read {log}")
         if not cage.members():
             raise LabError(f"{name} is off; it said: {host.last_words(log)}", hint=f"read {log}")
 
@@ -183,10 +175,13 @@ class Lab:
         done = attempt(argv, stdin=stdin, timeout=timeout)
         return must(done) if check else done
 
-    def put(self, name: str, path: str, content: bytes, *, mode: int = 0o644) -> None:
-        """Write a file on a host, its directory made where it is missing."""
-        script = 'mkdir -p "$(dirname "$1")" && umask 077 && cat >"$1.part" && chmod "$2" "$1.part" && mv "$1.part" "$1"'
-        self.run(name, ["sh", "-c", script, "sh", path, f"{mode:o}"], stdin=content)
+    def guest(self, name: str) -> Run:
+        """The host as the lab's content sees it: commands, run there as root."""
+
+        def on_host(argv: Sequence[str], *, input: bytes | None = None) -> bytes:  # noqa: A002
+            return self.run(name, argv, stdin=input).output
+
+        return on_host
 
     def exec(
         self,
@@ -225,7 +220,7 @@ class Lab:
 
     def _lay_out(self) -> None:
         """All that has to be there before a host boots; quick when it is."""
-        specs = self._declared()
+        specs = record.hosts(self.paths)
         ssh.make_keys(self.paths, specs)
         network.raise_network(self.name)
         disk.make_disk(self.paths.roots_image, mib=_ROOTS_MIB)
@@ -251,8 +246,13 @@ class Lab:
 
     def _boot(self, spec: HostSpec) -> None:
         self._say(f"{spec.name}: booting")
-        ssh.forget_connections(self.paths)
+        ssh.forget_connection(self.paths, str(spec.address))
         self._cage(spec.name).launch(self.paths.boot_script(spec.name), self.paths.log(spec.name))
+
+    def _pull_plug(self, spec: HostSpec) -> None:
+        self._cage(spec.name).kill()
+        self._cage(spec.name).remove()
+        ssh.forget_connection(self.paths, str(spec.address))
 
     def _cage(self, name: str) -> Cage:
         return Cage(self.name, name)
@@ -267,41 +267,10 @@ class Lab:
             raise LabError(f"{name} is running", hint=f"stop it first: Lab.stop({name!r})")
 
     def _spec(self, name: str) -> HostSpec:
-        for spec in self._declared():
+        for spec in record.hosts(self.paths):
             if spec.name == name:
                 return spec
-        there = ", ".join(spec.name for spec in self._declared()) or "none"
+        there = ", ".join(spec.name for spec in record.hosts(self.paths)) or "none"
         raise LabError(
             f"the lab {self.name} has no host {name} (it has: {there})", hint="wardship lab up"
         )
-
-    def _declared(self) -> tuple[HostSpec, ...]:
-        try:
-            record = json.loads(self.paths.record.read_text())
-        except FileNotFoundError:
-            return ()
-        return tuple(
-            HostSpec(
-                name=each["name"],
-                address=IPv4Address(each["address"]),
-                login=Login(each["login"]),
-                data_mib=each["data_mib"],
-            )
-            for each in record
-        )
-
-    def _declare(self, hosts: Sequence[HostSpec]) -> None:
-        known = {spec.name: spec for spec in self._declared()}
-        for spec in hosts:
-            if known.setdefault(spec.name, spec) != spec:
-                raise LabError(
-                    f"{spec.name} is in the lab {self.name} already, and is another: {known[spec.name]}",
-                    hint="wardship lab down, then up again",
-                )
-        if len({spec.address for spec in known.values()}) < len(known):
-            raise LabError("two hosts have one address", hint="give each its own")
-        self.home.mkdir(parents=True, exist_ok=True)
-        self.home.chmod(0o700)
-        unfinished = self.paths.record.with_suffix(".new")
-        unfinished.write_text(json.dumps([asdict(spec) for spec in known.values()], default=str))
-        unfinished.rename(self.paths.record)

@@ -81,6 +81,8 @@ def nspawn_argv(paths: LabPaths, host: HostSpec) -> list[str]:
         f"--uuid={machine_id(paths.name, host.name)}",
         "--register=no",
         "--keep-unit",
+        # Its own packet filter and traffic shaping, in its own network.
+        "--capability=CAP_NET_ADMIN",
         f"--network-namespace-path=/run/netns/{network.namespace(paths.name, host.name)}",
         "--console=pipe",
         "--resolv-conf=off",
@@ -130,7 +132,8 @@ def _personalise(root: Path, paths: LabPaths, host: HostSpec) -> None:
     (etc / "hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n::1 localhost\n")
     (etc / "machine-id").write_text(f"{machine_id(paths.name, host.name)}\n")
     _put(etc / "ssh/ssh_host_ed25519_key", paths.host_key(host.name).read_bytes(), mode=0o600)
-    _put(root / "root/.ssh/authorized_keys", paths.ssh_key.with_suffix(".pub").read_bytes(), mode=0o600)
+    admitted = paths.ssh_key.with_suffix(".pub").read_bytes()
+    _put(root / "root/.ssh/authorized_keys", admitted, mode=0o600)
     (root / "root/.ssh").chmod(0o700)
     if host.login is Login.PLAIN:
         mask(etc / "systemd/system", _NO_SESSIONS)

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from orchestrator.lab.debian import DEFAULT_MIRROR, mirror
-from orchestrator.lab.lock import locked
+from orchestrator.lab.kept import keep
 from orchestrator.lab.run import attempt, run
 
 SUITE = "bookworm"
@@ -48,7 +48,7 @@ MASKED = (
     "systemd-update-utmp-runlevel.service",
     "systemd-update-utmp.service",
 )
-#: PostgreSQL's own cluster is no hospital's: whoever provisions makes one where the hospital has it.
+#: PostgreSQL's own cluster is no hospital's: who provisions makes one where the hospital has it.
 DROPPED = (
     "etc/hostname",
     "etc/postgresql/15",
@@ -76,6 +76,7 @@ FILES = {
         "UseDNS no\nMaxSessions 50\nMaxStartups 50\nHostKey /etc/ssh/ssh_host_ed25519_key\n"
     ),
 }
+_ARCHIVE = "root.tar.zst"
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 #: Namespaces of its own: its mounts and its processes end with it, also when it is killed.
 _CONTAINED = ("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
@@ -93,27 +94,12 @@ def base_image(cache: Path, say: Callable[[str], None]) -> Path:
     Raises:
         LabError: it could not be built.
     """
-    images = cache / "base"
-    archive = images / f"{recipe_key()}.tar.zst"
-    with locked(images / ".lock", "the base image", say=say):
-        if not is_whole(archive):
-            say(f"building the base image (Debian {SUITE}, once; one to three minutes)")
-            _build(archive, debs=cache / "debs", say=say)
-    return archive
 
+    def build(into: Path) -> None:
+        say(f"building the base image (Debian {SUITE}, once; one to three minutes)")
+        _build(into, debs=cache / "debs", say=say)
 
-def is_whole(archive: Path) -> bool:
-    """Whether an archive is there and is, byte for byte, what was once finished."""
-    try:
-        return archive.with_suffix(".sha256").read_text().strip() == digest(archive)
-    except FileNotFoundError:
-        return False
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return keep(cache / "base" / recipe_key() / "image", build) / _ARCHIVE
 
 
 def unpack_image(archive: Path, root: Path) -> None:
@@ -121,17 +107,18 @@ def unpack_image(archive: Path, root: Path) -> None:
     run(["tar", "--zstd", "-xpf", str(archive), "--numeric-owner", "-C", str(root)])
 
 
-def _build(archive: Path, *, debs: Path, say: Callable[[str], None]) -> None:
-    for unfinished in archive.parent.glob("build-*"):
-        shutil.rmtree(unfinished)
-    archive.with_suffix(".sha256").unlink(missing_ok=True)
-    work = archive.parent / f"build-{recipe_key()}"
-    root, packed = work / "root", work / "image.tar.zst"
-    root.mkdir(parents=True)
+def _build(into: Path, *, debs: Path, say: Callable[[str], None]) -> None:
+    making = into.parent
+    for unfinished in making.parent.glob(".making-*"):
+        if unfinished != making:
+            shutil.rmtree(unfinished)
+    root = making / "root"
+    root.mkdir()
     debs.mkdir(parents=True, exist_ok=True)
     _bootstrap(root, debs)
     finish(root)
     say("packing the base image")
+    packed = into / _ARCHIVE
     run(
         [
             "tar",
@@ -145,8 +132,7 @@ def _build(archive: Path, *, debs: Path, say: Callable[[str], None]) -> None:
             ".",
         ]
     )
-    _keep(packed, archive)
-    shutil.rmtree(work)
+    shutil.rmtree(root)
 
 
 def _bootstrap(root: Path, debs: Path) -> None:
@@ -192,14 +178,6 @@ def mask(units: Path, name: str) -> None:
     units.mkdir(parents=True, exist_ok=True)
     (units / name).unlink(missing_ok=True)
     (units / name).symlink_to("/dev/null")
-
-
-def _keep(packed: Path, archive: Path) -> None:
-    """The digest comes last and is flushed after the archive: with it, the archive is whole."""
-    with packed.open("rb") as opened:
-        os.fsync(opened.fileno())
-    packed.rename(archive)
-    archive.with_suffix(".sha256").write_text(f"{digest(archive)}\n")
 
 
 def _bootstrap_mirror() -> str:

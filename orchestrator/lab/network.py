@@ -11,6 +11,7 @@ import hashlib
 import os
 import signal
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from orchestrator.lab.model import (
@@ -50,6 +51,14 @@ def port(name: str) -> str:
     return f"p-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
+def hardware_address(address: str) -> str:
+    """The same at every boot: a peer that remembers an old one would not be answered for seconds.
+
+    Locally administered, unicast (IEEE 802, section 8.4); its end is the end of ``address``.
+    """
+    return ":".join(["02", "57", *(f"{octet:02x}" for octet in IPv4Address(address).packed)])
+
+
 def raise_network(lab: str) -> None:
     """Make the controller's and the modalities' namespaces, unless they are there and whole."""
     if _is_whole(lab):
@@ -75,7 +84,8 @@ def wire_lines(lab: str, name: str, address: str) -> list[str]:
     controller, own, outer = namespace(lab, CONTROLLER_NAME), namespace(lab, name), port(name)
     return [
         f"ip netns add {own}",
-        f"ip link add {outer} netns {controller} type veth peer name host0 netns {own}",
+        f"ip link add {outer} netns {controller} type veth"
+        f" peer name host0 address {hardware_address(address)} netns {own}",
         f"ip -n {controller} link set {outer} master {_BRIDGE} up",
         f"ip -n {own} link set lo up",
         f"ip -n {own} addr add {address}/{NETWORK.prefixlen} dev host0",

@@ -1,6 +1,6 @@
 """Programs run on this machine: every failure an error that says which, every child short-lived.
 
-A child is killed when we die, so that a lab that was cut off half way has nobody working on it still.
+A child is killed when we die: on a lab that was cut off half way, nobody is still at work.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ class Ran:
 
     argv: tuple[str, ...]
     returncode: int
-    stdout: str
+    output: bytes
     stderr: str
+
+    @property
+    def stdout(self) -> str:
+        """Its output as text; undecodable bytes are replaced."""
+        return self.output.decode(errors="replace")
 
     @property
     def is_ok(self) -> bool:
@@ -41,7 +46,7 @@ def attempt(
 ) -> Ran:
     """Run a program and tell how it ended, whatever that is.
 
-    ``timeout`` is in seconds. Undecodable bytes of its output are replaced.
+    ``timeout`` is in seconds.
 
     Raises:
         LabError: the program is not there, or it did not end in time and was killed.
@@ -64,8 +69,7 @@ def attempt(
             f"{_short(argv)} did not end within {timeout:.0f} s",
             hint="is the machine overloaded, or the host stuck? Look at its log",
         ) from late
-    out, err = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
-    return Ran(tuple(argv), done.returncode, out, err)
+    return Ran(tuple(argv), done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 
 
 def run(
@@ -91,9 +95,10 @@ def must(done: Ran) -> Ran:
     """
     if done.is_ok:
         return done
-    said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-4:]
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()[-4:]
+    said = " / ".join(lines) or "it said nothing"
     raise LabError(
-        f"{_short(done.argv)} ended with {done.returncode}: {' / '.join(said) or 'it said nothing'}",
+        f"{_short(done.argv)} ended with {done.returncode}: {said}",
         hint="wardship lab down, then up again, begins from nothing",
     )
 

@@ -8,6 +8,7 @@ from orchestrator.lab.model import HostSpec
 from orchestrator.lab.paths import LabPaths
 from orchestrator.lab.run import attempt, run
 
+_KEYGEN = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "wardship-lab")
 _CONFIG = """\
 Host {names}
   User root
@@ -22,7 +23,7 @@ Host {names}
   ServerAliveInterval 5
   ServerAliveCountMax 3
   ControlMaster auto
-  ControlPath {paths.ssh}/cm-%C
+  ControlPath {paths.ssh}/cm-%h
   ControlPersist 60
   LogLevel ERROR
 """
@@ -37,7 +38,7 @@ def make_keys(paths: LabPaths, hosts: Sequence[HostSpec]) -> None:
         if not public.exists():
             # The public half is written last: without it, the pair is not finished.
             key.unlink(missing_ok=True)
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "wardship-lab", "-f", str(key)])
+            run([*_KEYGEN, "-f", str(key)])
     known = [f"{host.name},{host.address} {_public(paths, host)}\n" for host in hosts]
     paths.known_hosts.write_text("".join(known))
     paths.ssh_config.write_text(config(paths, hosts))
@@ -50,12 +51,9 @@ def config(paths: LabPaths, hosts: Sequence[HostSpec]) -> str:
     return "\n".join([*names, _CONFIG.format(names=everyone, paths=paths)])
 
 
-def forget_connections(paths: LabPaths) -> None:
-    """End the shared connections: one to a host that is gone would only hang.
-
-    Other hosts' connections are opened again by who needs them next.
-    """
-    for socket in paths.ssh.glob("cm-*"):
+def forget_connection(paths: LabPaths, address: str = "*") -> None:
+    """End the shared connection to a host, or to all: one to a host that is gone would hang."""
+    for socket in paths.ssh.glob(f"cm-{address}"):
         attempt(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "lab"])
         socket.unlink(missing_ok=True)
 
