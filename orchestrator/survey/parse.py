@@ -1,0 +1,62 @@
+"""What hosts answered to a survey → one facility's survey.
+
+Decides what counts as learned: an answer that lacks a part, or names another host, is a problem and
+no survey of that host. Nothing is filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import JsonValue, ValidationError
+
+from orchestrator.survey.model import FacilitySurvey, HostSurvey
+
+
+def facility_survey(
+    facility: str,
+    answers: Mapping[str, Mapping[str, JsonValue]],
+    *,
+    failures: Mapping[str, str],
+    taken_at: datetime,
+) -> FacilitySurvey:
+    """Join what the hosts of a facility answered.
+
+    ``answers``: by host, what the survey's modules found (``wardship`` of their results);
+    ``failures``: by host, why there is no answer. ``taken_at`` in UTC.
+    """
+    hosts: list[HostSurvey] = []
+    problems = [f"{host}: {because}" for host, because in sorted(failures.items())]
+    for name, answer in sorted(answers.items()):
+        survey, found = host_survey(name, answer)
+        problems += [f"{name}: {each}" for each in found]
+        if survey is not None:
+            hosts.append(survey)
+    return FacilitySurvey(
+        facility=facility, taken_at=taken_at, hosts=tuple(hosts), problems=tuple(problems)
+    )
+
+
+def host_survey(
+    host: str, answer: Mapping[str, JsonValue]
+) -> tuple[HostSurvey | None, tuple[str, ...]]:
+    """One host's survey, and what it could not learn or did not expect there."""
+    body = answer.get("survey")
+    problems = tuple(str(each) for each in _listed(answer.get("problems")))
+    if not isinstance(body, dict):
+        return None, (*problems, "the survey gave no answer")
+    try:
+        survey = HostSurvey.model_validate({**body, "volumes": _listed(answer.get("volumes"))})
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        return None, (*problems, *(f"the survey's answer does not hold: {each}" for each in wrong))
+    if survey.host != host:
+        return None, (*problems, f"the survey speaks of another host: {survey.host}")
+    if not survey.volumes:
+        return None, (*problems, "the survey names no volume")
+    return survey, problems
+
+
+def _listed(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []

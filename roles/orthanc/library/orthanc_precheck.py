@@ -1,0 +1,115 @@
+#!/usr/bin/python
+"""Whether Orthanc on a host may be changed now: every reason against it. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.orthanc_host import ProblemError, Web, configuration, run
+
+DOCUMENTATION = r"""
+module: orthanc_precheck
+short_description: Refuse a change of Orthanc with every reason
+description: [Returns the reasons under C(wardship.refusals); an empty list means none.]
+options:
+  change_dir: {type: path, required: true, description: [Directory of the change on the host.]}
+  root: {type: path, required: true, description: [Where the releases lie side by side.]}
+  from_release: {type: str, required: true, description: [The release that must be current.]}
+  to_release: {type: str, required: true, description: [The release that must be staged.]}
+  database: {type: str, required: true, description: [PostgreSQL's unit.]}
+  volume: {type: path, required: true, description: [The volume that the snapshot captures.]}
+author: [wardship]
+"""
+
+SCRIPTS = ("stop", "migrate", "start", "census", "forget", "carry")
+UNDER_WAY = {"Pending", "Running", "Paused", "Retry"}
+
+
+def staged(given):
+    """The new release, its configuration and the scripts are there."""
+    change, target = Path(given["change_dir"]), Path(given["root"]) / given["to_release"]
+    if not os.access(target / "bin" / "orthanc", os.X_OK):
+        yield f"release {given['to_release']} is not staged in {target}"
+    for name in SCRIPTS:
+        if not os.access(change / "scripts" / name, os.X_OK):
+            yield f"the host script {name} is not staged"
+    try:
+        plugins = configuration(change / "files" / "orthanc").get("Plugins", [])
+    except ProblemError as problem:
+        yield f"the new configuration is not staged: {problem}"
+        return
+    for plugin in plugins:
+        name = Path(plugin).name
+        if not (target / "plugins" / name).is_file():
+            yield f"release {given['to_release']} has no plugin {name}"
+
+
+def current(given):
+    """The host still runs what the plan starts from."""
+    link = Path(given["root"], "current")
+    found = link.resolve().name
+    if found != given["from_release"]:
+        yield f"{link} leads to {found}, the change starts from {given['from_release']}"
+
+
+def state_is_captured(given):
+    """What Orthanc and PostgreSQL write lies where the snapshot sees it."""
+    live = configuration()
+    version, name = given["database"][len("postgresql@") : -len(".service")].split("-", 1)
+    data = run(["pg_conftool", "-s", version, name, "show", "data_directory"]).strip()
+    for what, path in (("PostgreSQL's data", data), ("stored objects", live["StorageDirectory"])):
+        real = os.path.realpath(path)
+        if os.path.commonpath([real, given["volume"]]) != given["volume"]:
+            yield f"{what} are in {real}, outside the volume {given['volume']}"
+    for each in sorted(Path(data, "pg_tblspc").iterdir()):
+        yield f"PostgreSQL has a tablespace of its own, {each}: it may lie outside the volume"
+    if not live.get("PostgreSQL", {}).get("EnableIndex"):
+        yield "the index is not in PostgreSQL there: this role would not capture it"
+    if live.get("PostgreSQL", {}).get("EnableStorage"):
+        yield "the images are in PostgreSQL there: the census could not find their files"
+
+
+def jobs(_given):
+    """Export, retrieve and forwarding are through: a job in flight would be cut."""
+    for job in Web(configuration()).call("GET", "/jobs?expand"):
+        if job["State"] in UNDER_WAY:
+            yield f"Orthanc's job {job['Type']} {job['ID']} is {job['State'].lower()}"
+
+
+def refusals(given):
+    """Every reason; what could not be looked at is one too."""
+    return [
+        reason
+        for rule in (staged, current, state_is_captured, jobs)
+        for reason in asked(rule, given)
+    ]
+
+
+def asked(rule, given):
+    """A rule's reasons."""
+    try:
+        return list(rule(given))
+    except (ProblemError, OSError, KeyError, ValueError) as error:
+        return [f"{rule.__name__.replace('_', ' ')} could not be learned: {error}"]
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "change_dir": {"type": "path", "required": True},
+            "root": {"type": "path", "required": True},
+            "from_release": {"type": "str", "required": True},
+            "to_release": {"type": "str", "required": True},
+            "database": {"type": "str", "required": True},
+            "volume": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, wardship={"refusals": refusals(module.params)})
+
+
+if __name__ == "__main__":
+    main()
