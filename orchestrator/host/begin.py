@@ -53,6 +53,8 @@ def start(change: Change, name: str, *, at: int) -> None:
     host, path = change.host, change.paths.phase(name)
     host.disk.make_dir(change.paths.phases)
     attempt = _set_aside(change, name)
+    if name == "restore":
+        _set_aside(change, "open")  # it was about the commit that is now reversed
     unit = units.name(change.id, name)
     record = {
         "phase": name,
@@ -73,17 +75,16 @@ def start(change: Change, name: str, *, at: int) -> None:
 
 
 def _set_aside(change: Change, name: str) -> int:
-    """Keep the record and log of the attempt before, if there was one; the number of this one."""
-    path, log = change.paths.phase(name), change.paths.log(name)
+    """Keep the record and log of the attempt before, if there was one; the number of the next."""
+    path, log, disk = change.paths.phase(name), change.paths.log(name), change.host.disk
     state, record = look(change, name)
-    if not path.exists():
-        return 1
-    number = int(record["attempt"])
-    settled = {**record, "state": state}
-    records.write(change.host.disk, path.with_name(f"{name}-{number}.json"), settled)
-    if log.exists():
-        change.host.disk.rename(log, log.with_name(f"{name}-{number}.log"))
-    return number + 1
+    if path.exists() and state != RUNNING:  # what runs is killed by restore, and settled then
+        number = int(record["attempt"])
+        if log.exists():
+            disk.rename(log, log.with_name(f"{name}-{number}.log"))
+        records.write(disk, path, {**record, "state": state})
+        disk.rename(path, path.with_name(f"{name}-{number}.json"))
+    return 1 + len(list(change.paths.phases.glob(f"{name}-*.json")))
 
 
 def end(change: Change, name: str, state: str, because: str) -> None:

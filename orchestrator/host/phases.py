@@ -152,16 +152,16 @@ def needs(facts: Facts) -> str:
         return "nothing"
     if facts.target is None:
         return "decision"
-    if FAILED in (facts.state("open"), facts.state("restore")) and not _superseded(facts):
+    if facts.state("restore") == FAILED or (facts.state("open") == FAILED and not _is_past(facts)):
         return "hands"
     if facts.target == RESTORE and facts.state("restore") != SUCCEEDED:
         return "restore"
     return "open"
 
 
-def _superseded(facts: Facts) -> bool:
-    """An ``open`` that failed after a commit is past once a reversal restores."""
-    return facts.reversal and facts.state("restore") in (ABSENT, RUNNING, INTERRUPTED)
+def _is_past(facts: Facts) -> bool:
+    """An ``open`` that failed after the commit is past once that is to be reversed."""
+    return facts.reversal and facts.state("restore") == ABSENT
 
 
 def at_boot(facts: Facts) -> str:

@@ -86,7 +86,7 @@ def _write(host: Host, document: Dict[str, Any]) -> None:
 
 
 def _install_units(host: Host) -> None:
-    """Raises FailedError when systemd does not take them: without them no boot would look after us."""
+    """Raises FailedError when systemd does not take them: without them no boot looks after us."""
     for name, text in UNITS.items():
         path = host.layout.units / name
         wanted = text.format(program=host.system.program).encode()
