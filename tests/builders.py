@@ -35,12 +35,13 @@ ARGUMENT_SPECS = """\
 argument_specs:
   survey:
     options:
+      wardship_web_user: {type: str, required: true}
       wardship_web_password: {type: str, no_log: true}
   stage:
     options:
       wardship_host: {type: str, required: true}
       orthanc_name: {type: str}
-      orthanc_plugins: {type: list}
+      orthanc_plugins: {type: list, elements: str, choices: [postgresql, dicomweb]}
       orthanc_extra: {type: dict}
       orthanc_log: {type: str, choices: [default, verbose]}
       orthanc_database_password: {type: str, required: true, no_log: true}

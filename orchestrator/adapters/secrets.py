@@ -100,3 +100,24 @@ def _decrypted(path: Path, password: str) -> dict[str, str]:
             hint=f"expected NAME: SECRET a line: ansible-vault edit {path}",
         )
     return {str(name): str(value) for name, value in content.items()}
+
+
+def vault_password_file(fleet: Fleet) -> Path | None:
+    """What Ansible asks for the vault's password: the declared file, or a script that reads the
+    environment at that moment. The password itself is written nowhere.
+    """
+    vault = fleet.settings.vault
+    if vault is None:
+        return None
+    in_environment = vault.password_env and os.environ.get(vault.password_env)
+    if vault.password_file and not in_environment:
+        return fleet.path(vault.password_file)
+    if not in_environment:
+        return None
+    fleet.state.mkdir(mode=0o700, exist_ok=True)
+    script = fleet.state / "vault-password"
+    partial = script.with_name(f".{script.name}.{os.getpid()}")
+    partial.touch(mode=0o700)
+    partial.write_text(f'#!/bin/sh\nprintf "%s\\n" "${vault.password_env}"\n', encoding="utf-8")
+    partial.replace(script)
+    return script

@@ -65,7 +65,7 @@ class VaultSettings(Model):
 
     file: str
     password_file: str | None = None
-    password_env: str | None = None
+    password_env: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
 
 
 class Ssh(Model):

@@ -189,6 +189,7 @@ RULES: tuple[Rule, ...] = (
     _one_order_a_product_and_facility,
     rules_role.settings_are_options,
     rules_role.required_options_are_given,
+    rules_role.services_are_declared,
     rules_role.secrets_are_options,
     rules_role.volumes_are_known,
     _ae_titles_are_unique,

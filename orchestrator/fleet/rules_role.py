@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from orchestrator.fleet.declared import Declared
+from orchestrator.fleet.model import Host
 from orchestrator.fleet.problems import Problem
 from orchestrator.fleet.roles import is_reserved
 
@@ -48,8 +49,10 @@ def _misfit(value: object, kind: str, choices: tuple[object, ...]) -> str | None
     is_bool_for_number = isinstance(value, bool) and bool not in wanted and object not in wanted
     if not isinstance(value, wanted) or is_bool_for_number:
         return f"is not a {kind}, expected a {kind}"
-    if choices and not isinstance(value, list) and value not in choices:
-        return f"is {value}, expected one of {', '.join(map(str, choices))}"
+    named = value if isinstance(value, list) else [value]
+    strange = [str(one) for one in named if choices and one not in choices]
+    if strange:
+        return f"is {', '.join(strange)}, expected one of {', '.join(map(str, choices))}"
     return None
 
 
@@ -62,6 +65,26 @@ def required_options_are_given(d: Declared) -> Iterator[Problem]:
             if spec.required and not given and not is_reserved(option):
                 section = "secrets" if spec.secret else "settings"
                 text = f"{host.product} needs {option}, expected it under {section}"
+                yield d.at(file, ("hosts", name), text)
+
+
+#: What a role may need that is not among settings and secrets, and where it is declared.
+_DECLARED_ELSEWHERE: dict[str, Callable[[Host], object]] = {
+    "dicom.ae_title": lambda host: host.dicom,
+    "web.port": lambda host: host.web,
+    "web.user": lambda host: host.web and host.web.user,
+    "web.password": lambda host: host.web and host.web.password,
+}
+
+
+def services_are_declared(d: Declared) -> Iterator[Problem]:
+    """What the role needs to know about the product's DICOM and web services is declared."""
+    for file, _, name, host in d.hosts():
+        role = d.role(host)
+        for declared, of in _DECLARED_ELSEWHERE.items():
+            option = role.option("wardship_" + declared.replace(".", "_")) if role else None
+            if option and option.required and not of(host):
+                text = f"{host.product} needs {declared}, expected it here"
                 yield d.at(file, ("hosts", name), text)
 
 

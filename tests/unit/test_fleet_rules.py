@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import FleetError
-from orchestrator.fleet.load import check
+from orchestrator.fleet.load import check, load
 from orchestrator.fleet.model import VaultSettings
 from orchestrator.fleet.rules import in_version_order
 from tests.builders import FLEET, MANDATE, facility_yaml, write_fleet, write_roles
@@ -72,6 +72,10 @@ SETTINGS = "    settings: {%s}\n    secrets:"
          " orthanc_name, orthanc_plugins"),
         ({A: hospital("a", "    secrets:", SETTINGS % "orthanc_plugins: dicomweb")},
          f"{A}:15: orthanc_plugins is not a list, expected a list"),
+        ({A: hospital("a", "    secrets:", SETTINGS % "orthanc_plugins: [dicomweb, x]")},
+         f"{A}:15: orthanc_plugins is x, expected one of postgresql, dicomweb"),
+        ({A: hospital("a", "      user: wardship\n", "")},
+         f"{A}:5: orthanc needs web.user, expected it here"),
         ({A: hospital("a", "    secrets:", SETTINGS % "orthanc_log: loud")},
          f"{A}:15: orthanc_log is loud, expected one of default, verbose"),
         ({A: hospital("a", "    secrets:", SETTINGS % "wardship_host: x")},
@@ -167,3 +171,8 @@ def test_releases_sort_as_people_sort_them() -> None:
     assert sorted(releases, key=in_version_order) == [
         "1.0~rc1", "1.0", "1.0.1", "1.0b", "1.9", "1.10.1", "1.12.7", "2",
     ]  # fmt: skip
+
+
+def test_the_example_holds_with_the_shipped_roles() -> None:
+    example = Path(__file__).parents[2] / "inventories" / "example"
+    assert sorted(load(example).facilities) == ["hospital-a", "hospital-b"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from orchestrator.adapters.secrets import Secrets, vault_names
+from orchestrator.adapters.secrets import Secrets, vault_names, vault_password_file
 from orchestrator.errors import FleetError
 from orchestrator.fleet.load import check
 from orchestrator.fleet.model import Fleet, SecretRef, VaultSettings
@@ -96,3 +97,23 @@ def test_a_vault_that_does_not_open_is_a_problem_of_the_fleet(tmp_path: Path) ->
     assert caught.value.problems == (
         "fleet.yml:5: vault.yml does not open with this password, or is no vault",
     )
+
+
+def test_ansible_is_given_the_declared_password_file(tmp_path: Path) -> None:
+    fleet = fleet_with(tmp_path, encrypted("a: b\n"))
+    assert vault_password_file(fleet) == fleet.directory / "password"
+
+
+def test_ansible_is_given_the_environments_password_by_a_script_that_holds_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_PASS", PASSWORD)
+    script = vault_password_file(fleet_with(tmp_path, encrypted("a: b\n"), password="wrong"))
+    assert script
+    assert PASSWORD not in script.read_text()
+    said = subprocess.run([script], capture_output=True, text=True, check=True).stdout
+    assert said == f"{PASSWORD}\n"
+
+
+def test_a_fleet_without_a_vault_has_no_password_file(tmp_path: Path) -> None:
+    assert vault_password_file(a_fleet(tmp_path)) is None

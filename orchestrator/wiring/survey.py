@@ -1,0 +1,93 @@
+"""Looks at the hosts of a fleet through Ansible: nothing is changed there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchestrator import resources
+from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
+from orchestrator.adapters.secrets import vault_password_file
+from orchestrator.adapters.ssh import Target, control_directory, write_ssh_config
+from orchestrator.errors import FleetError
+from orchestrator.fleet import inventory
+from orchestrator.fleet.model import Fleet
+from orchestrator.survey.model import FacilitySurvey
+from orchestrator.survey.parse import facility_survey
+
+Say = Callable[[str], None]
+
+
+def survey_fleet(
+    fleet: Fleet, facilities: Sequence[str] = (), say: Say = lambda _: None
+) -> dict[str, FacilitySurvey]:
+    """What is there, by facility; of every facility where none is named.
+
+    A host that does not answer is a problem in its facility's survey.
+
+    Raises:
+        FleetError: a facility that is named is not declared.
+    """
+    names = wanted(fleet, facilities)
+    ansible = ansible_runner(fleet, ssh_configuration(fleet))
+    with ThreadPoolExecutor(max_workers=fleet.settings.parallel) as pool:
+        surveys = pool.map(lambda name: _survey(fleet, name, ansible, say), names)
+        return dict(zip(names, surveys, strict=True))
+
+
+def wanted(fleet: Fleet, facilities: Sequence[str]) -> list[str]:
+    """The facilities that are named, each once; all of them where none is."""
+    unknown = [name for name in facilities if name not in fleet.facilities]
+    if unknown:
+        raise FleetError(
+            f"no facility {', '.join(unknown)}",
+            hint=f"declared are: {', '.join(sorted(fleet.facilities))}",
+        )
+    return sorted(set(facilities) or set(fleet.facilities))
+
+
+def ssh_configuration(fleet: Fleet) -> Path:
+    """Write the fleet's one ssh configuration."""
+    fleet.state.mkdir(mode=0o700, exist_ok=True)
+    return write_ssh_config(
+        fleet.state / "ssh_config",
+        [
+            Target(name=name, address=host.address, ssh=fleet.ssh_of(host))
+            for facility in fleet.facilities.values()
+            for name, host in facility.hosts.items()
+        ],
+        fleet=fleet.directory,
+        known_hosts=fleet.known_hosts,
+        control_dir=control_directory(fleet.directory),
+    )
+
+
+def ansible_runner(fleet: Fleet, ssh_config: Path) -> AnsibleRunner:
+    """Ansible for this fleet."""
+    return AnsibleRunner(
+        playbooks=resources.playbooks(),
+        roles=resources.roles(),
+        runtime=fleet.state / "ansible",
+        ssh_config=ssh_config,
+        vault_password_file=vault_password_file(fleet),
+    )
+
+
+def _survey(fleet: Fleet, facility: str, ansible: AnsibleRunner, say: Say) -> FacilitySurvey:
+    hosts = list(fleet.facilities[facility].hosts)
+    say(f"{facility}: looking at {', '.join(hosts)}")
+    taken_at = datetime.now(UTC)
+    with TemporaryDirectory(prefix="inventory-", dir=fleet.state) as directory:
+        inventory.write(inventory.render(fleet, facility), Path(directory))
+        outcomes = ansible.run("survey", inventory=Path(directory), hosts=hosts, extra_vars={})
+    answers = {name: outcome.data for name, outcome in outcomes.items() if outcome.is_done}
+    failures = {name: _told(one) for name, one in outcomes.items() if not one.is_done}
+    return facility_survey(facility, answers, failures=failures, taken_at=taken_at)
+
+
+def _told(outcome: HostOutcome) -> str:
+    where = f" in '{outcome.task}'" if outcome.task else ""
+    return f"{outcome.status}{where}: {outcome.because}"
