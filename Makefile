@@ -38,7 +38,7 @@ check-tests: venv
 
 check-ansible: venv
 	@echo "== ansible-lint"
-	@$(BIN)/ansible-lint --offline --profile production -q
+	@$(BIN)/ansible-lint --offline --profile production -q roles orchestrator/playbooks
 
 check-types: venv
 	@echo "== mypy --strict"
@@ -46,11 +46,11 @@ check-types: venv
 
 check-imports: venv
 	@echo "== import contracts"
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 check-yaml: venv
 	@echo "== yamllint"
-	@$(BIN)/yamllint --strict .
+	@$(BIN)/yamllint --strict roles orchestrator inventories tests .yamllint .ansible-lint
 
 check-style: venv
 	@echo "== ruff check"

@@ -57,8 +57,7 @@ def main() -> int:
     sites = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
     hashing = "--hash" in sys.argv[1:]
     found = list(islice((d for site in sites for d in differences(site, hashing=hashing)), 5))
-    for line in found:
-        print(line, file=sys.stderr)
+    sys.stderr.writelines(f"{line}\n" for line in found)
     return 1 if found else 0
 
 
