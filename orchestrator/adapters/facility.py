@@ -65,7 +65,7 @@ class FacilityHosts:
             refusals += [
                 Refusal(
                     facility=change_set.facility, host=host.host, gate="precheck",
-                    because=reason, hint=f"mend it there, then: wardship plan {change_set.facility}",
+                    because=reason, hint=f"mend it, then: wardship plan {change_set.facility}",
                 )
                 for reason in reasons
             ]  # fmt: skip

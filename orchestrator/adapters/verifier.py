@@ -42,7 +42,7 @@ class TunnelVerifier:
 
     def expected(self, host: HostChange, moment: Moment) -> tuple[str, ...]:
         """The checks of the host's suites and of its role that this moment asks for."""
-        return suites.expected(host.suites, moment, role_checks=self._role_checks(host))
+        return suites.expected_checks(host.suites, moment, role_checks=self._role_checks(host))
 
     def check(
         self,

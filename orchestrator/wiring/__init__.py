@@ -1,1 +1,4 @@
-"""Joins ports and adapters, the only place that knows both: ``survey`` looks, ``controller`` acts."""
+"""Joins ports and adapters, the only place that knows both.
+
+``survey`` looks, ``controller`` acts.
+"""

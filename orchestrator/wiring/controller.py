@@ -37,7 +37,7 @@ class Controller:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self.directory = fleet.directory / ".wardship"
+        self.directory = fleet.state
         self.journal = SqlJournal(self.directory / "journal.sqlite")
         self.runner = Runner.this()
 

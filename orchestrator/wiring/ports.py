@@ -7,17 +7,20 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator import resources
-from orchestrator.adapters.ansible import AnsibleRunner
+from orchestrator.adapters.depot import look_at_ordered
 from orchestrator.adapters.facility import FacilityHosts
 from orchestrator.adapters.hostprogram import build_host_program
 from orchestrator.adapters.journal import SqlJournal, utc_now
 from orchestrator.adapters.secrets import Secrets
-from orchestrator.adapters.ssh import HostProgram, Target, control_directory, write_ssh_config
+from orchestrator.adapters.ssh import HostProgram
 from orchestrator.adapters.verifier import TunnelVerifier
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet
-from orchestrator.plan.model import Plan
+from orchestrator.plan.gates import gates, moved
+from orchestrator.plan.make import prospect
+from orchestrator.plan.model import ChangeSet, Plan, Refusal
 from orchestrator.rollout.steps import Steps
+from orchestrator.wiring.survey import ansible_runner, ssh_configuration, survey_fleet
 
 
 class SystemClock:
@@ -38,7 +41,7 @@ class SystemClock:
 
 def run_directory(fleet: Fleet, plan: str) -> Path:
     """Where a plan's rendered inventories and the files of its run are."""
-    return fleet.directory / ".wardship" / "runs" / plan[:12]
+    return fleet.state / "runs" / plan[:12]
 
 
 def render_inventories(fleet: Fleet, plan: Plan) -> None:
@@ -50,41 +53,12 @@ def render_inventories(fleet: Fleet, plan: Plan) -> None:
 
 def make_steps(fleet: Fleet, journal: SqlJournal, *, runner: str) -> Steps:
     """The steps of a rollout over this fleet's hosts."""
-    state = fleet.directory / ".wardship"
-    ssh_config = write_ssh_config(
-        state / "ssh_config",
-        [
-            Target(name=name, address=host.address, ssh=fleet.ssh_of(host))
-            for facility in fleet.facilities.values()
-            for name, host in facility.hosts.items()
-        ],
-        fleet=fleet.directory,
-        known_hosts=fleet.directory / "known_hosts",
-        control_dir=control_directory(fleet.directory),
-    )
-    program = HostProgram(
-        ssh_config,
-        become={
-            name: fleet.ssh_of(host).become
-            for facility in fleet.facilities.values()
-            for name, host in facility.hosts.items()
-        },
-    )
-    zipapp = state / "wardship-host"
+    ssh_config = ssh_configuration(fleet)
+    program = host_program(fleet, ssh_config)
+    zipapp = fleet.state / "wardship-host"
     build_host_program(zipapp)
-    secrets = Secrets(fleet)
-    vault = fleet.settings.vault
-    ansible = AnsibleRunner(
-        playbooks=resources.playbooks(),
-        roles=resources.roles(),
-        runtime=state / "ansible",
-        ssh_config=ssh_config,
-        vault_password_file=fleet.directory / vault.password_file
-        if vault and vault.password_file
-        else None,
-    )
     hosts = FacilityHosts(
-        ansible=ansible,
+        ansible=ansible_runner(fleet, ssh_config),
         program=program,
         inventory=lambda cs: (
             run_directory(fleet, journal.record(cs.id).plan) / "inventory" / cs.facility
@@ -94,8 +68,56 @@ def make_steps(fleet: Fleet, journal: SqlJournal, *, runner: str) -> Steps:
         host_program=zipapp,
     )
     verifier = TunnelVerifier(
-        program=program, ssh_config=ssh_config, secret=secrets.resolve, roles=resources.roles()
+        program=program,
+        ssh_config=ssh_config,
+        secret=Secrets(fleet).resolve,
+        roles=resources.roles(),
     )
     return Steps(
         hosts=hosts, verifier=verifier, journal=journal, clock=SystemClock(), runner=runner
     )
+
+
+def host_program(fleet: Fleet, ssh_config: Path) -> HostProgram:
+    """The host program on this fleet's hosts."""
+    return HostProgram(
+        ssh_config,
+        become={
+            name: fleet.ssh_of(host).become
+            for facility in fleet.facilities.values()
+            for name, host in facility.hosts.items()
+        },
+    )
+
+
+def _gates(fleet: Fleet, change_set: ChangeSet) -> tuple[Refusal, ...]:
+    """What moved since the plan, and everything that would refuse it now."""
+    survey = survey_fleet(fleet, [change_set.facility])[change_set.facility]
+    again = f"wardship plan {change_set.facility}"
+    refusals = [
+        Refusal(facility=change_set.facility, gate="survey", because=problem, hint=again)
+        for problem in survey.problems
+    ]
+    found = {host.host: host for host in survey.hosts}
+    depot = look_at_ordered(fleet)
+    for host in change_set.hosts:
+        if (now := found.get(host.host)) is None:
+            continue
+        refusals += [
+            Refusal(
+                facility=change_set.facility, host=host.host, gate="moved", because=what, hint=again
+            )
+            for what in moved(host, now)
+        ]
+        refusals += gates(
+            prospect(
+                fleet,
+                change_set.facility,
+                host.host,
+                to_release=host.to_release,
+                survey=now,
+                artifact=depot.get(host.artifact.file, "unknown"),
+                own=change_set.id,
+            )
+        )
+    return tuple(refusals)
