@@ -1,7 +1,9 @@
 """The census of an archive, and the difference between two of them.
 
-Comes from the ``census`` script of a product's role as JSON. Holds no patient data: UIDs, modalities,
-and for every stored object where its file is, how large, and the MD5 that the index keeps of it.
+Comes from the ``census`` script of a product's role as JSON. Holds no patient data: UIDs,
+modalities, and for every stored object where its file is, how large, and the MD5 that the index
+keeps of it. The same study UID may be there twice, under two patient ids: such is life in archives,
+so everything is counted and nothing is taken for unique.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from orchestrator.fleet.model import Model
 
@@ -21,7 +23,7 @@ class CensusInstance(Model):
     """A stored object. ``file`` is relative to the volume, ``size`` in bytes as stored."""
 
     uid: str
-    file: str
+    file: str | None
     size: int = Field(ge=0)
     md5: str | None
 
@@ -54,14 +56,6 @@ class Census(Model):
     patients: int = Field(ge=0)
     studies: tuple[CensusStudy, ...]
 
-    @field_validator("studies")
-    @classmethod
-    def _each_once(cls, studies: tuple[CensusStudy, ...]) -> tuple[CensusStudy, ...]:
-        twice = [uid for uid, n in Counter(study.uid for study in studies).items() if n > 1]
-        if twice:
-            raise ValueError(f"study {twice[0]} is counted twice")
-        return studies
-
     def without(self, root: str) -> Census:
         """The same without the studies whose UID lies below ``root``: those of the probe."""
         kept = tuple(study for study in self.studies if not study.uid.startswith(f"{root}."))
@@ -69,7 +63,10 @@ class Census(Model):
 
     def counts(self) -> dict[str, int]:
         """Study UID to number of objects."""
-        return {study.uid: study.count for study in self.studies}
+        found: Counter[str] = Counter()
+        for study in self.studies:
+            found[study.uid] += study.count
+        return dict(found)
 
     def modalities(self) -> dict[str, int]:
         """Modality to number of objects."""
@@ -78,13 +75,13 @@ class Census(Model):
             found[series.modality] += len(series.instances)
         return dict(sorted(found.items()))
 
-    def objects(self) -> dict[tuple[str, str, str], CensusInstance]:
-        """Every object under (study, series, instance)."""
-        return {
-            (study.uid, series.uid, instance.uid): instance
-            for study, series in self._series()
-            for instance in series.instances
-        }
+    def objects(self) -> dict[tuple[str, str, str], list[CensusInstance]]:
+        """Every object under (study, series, instance); more than one only in odd archives."""
+        found: dict[tuple[str, str, str], list[CensusInstance]] = {}
+        for study, series in self._series():
+            for instance in series.instances:
+                found.setdefault((study.uid, series.uid, instance.uid), []).append(instance)
+        return found
 
     def _series(self) -> Iterable[tuple[CensusStudy, CensusSeries]]:
         return ((study, series) for study in self.studies for series in study.series)
@@ -148,11 +145,7 @@ def difference(before: Census, after: Census) -> Difference:
     series = _split(series_before, series_after)
     old, new = before.objects(), after.objects()
     instances = _split(old, new)
-    changed = [
-        key
-        for key in old.keys() & new.keys()
-        if (old[key].size, old[key].md5) != (new[key].size, new[key].md5)
-    ]
+    changed = [key for key in old.keys() & new.keys() if _content(old[key]) != _content(new[key])]
     remodelled = [
         key
         for key in series_before.keys() & series_after.keys()
@@ -172,12 +165,16 @@ def difference(before: Census, after: Census) -> Difference:
     )
 
 
-def _series_of(census: Census) -> dict[tuple[str, str], str]:
-    return {
-        (study.uid, series.uid): series.modality
-        for study in census.studies
-        for series in study.series
-    }
+def _content(instances: Iterable[CensusInstance]) -> list[tuple[int, str]]:
+    return sorted((instance.size, instance.md5 or "") for instance in instances)
+
+
+def _series_of(census: Census) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for study in census.studies:
+        for series in study.series:
+            found.setdefault((study.uid, series.uid), []).append(series.modality)
+    return {key: sorted(modalities) for key, modalities in found.items()}
 
 
 def _split(

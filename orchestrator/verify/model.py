@@ -71,8 +71,8 @@ class WebTarget(Model):
 class CheckRequest(Model):
     """Everything a run of checks needs; written to a file of mode 0600, holds no secret.
 
-    ``change_set`` names the change whose scripts are on the host. ``census_before`` and ``baseline``
-    are absent at the baseline itself.
+    ``change_set`` names the change whose scripts are on the host, ``volumes`` are paths there.
+    ``census_before`` and ``baseline`` are absent at the baseline itself.
     """
 
     change_set: str

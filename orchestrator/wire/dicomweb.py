@@ -7,6 +7,7 @@ along with every match, go no further than this module.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -83,18 +84,22 @@ class WebClient:
     def studies(self) -> dict[str, int]:
         """QIDO-RS: every study's UID and number of instances, all pages of it.
 
+        A study that is there twice (under two patient ids) counts with all its instances.
+
         Raises:
             WireError: no complete answer.
         """
-        found: dict[str, int] = {}
+        found: Counter[str] = Counter()
+        matches = 0
         while True:
-            query = {"includefield": INSTANCES} | ({"offset": str(len(found))} if found else {})
-            response = self.request("studies", params=query, accept="application/dicom+json")
+            query = {"includefield": INSTANCES} | ({"offset": str(matches)} if matches else {})
+            response = self.get("studies", params=query, accept="application/dicom+json")
             page = _studies(response)
-            fresh = page.keys() - found.keys()
-            found |= page
-            if MORE not in response.headers.get("warning", "") or not fresh:
-                return found
+            for study, count in page:
+                found[study] += count
+            matches += len(page)
+            if not page or MORE not in response.headers.get("warning", ""):
+                return dict(found)
 
     def instance(self, where: Instance, *, syntax: str = "*") -> StoredObject:
         """WADO-RS: one object, in the transfer syntax ``syntax`` (by default as it is stored).
@@ -102,7 +107,7 @@ class WebClient:
         Raises:
             WireError: no such object, or not exactly one.
         """
-        response = self.request(
+        response = self.get(
             f"studies/{where.study}/series/{where.series}/instances/{where.instance}",
             accept=f'multipart/related; type="application/dicom"; transfer-syntax={syntax}',
         )
@@ -111,7 +116,7 @@ class WebClient:
             raise Garbled(f"{self.url} answers WADO-RS for one object with {len(parts)}")
         return read_file(parts[0])
 
-    def request(
+    def get(
         self, path: str, *, params: dict[str, str] | None = None, accept: str = "application/json"
     ) -> httpx.Response:
         """GET below the root; a path that begins with a slash is below the server's.
@@ -142,14 +147,14 @@ class WebClient:
         return Cut(f"{what}: the connection ended before the answer was complete")
 
 
-def _studies(response: httpx.Response) -> dict[str, int]:
+def _studies(response: httpx.Response) -> list[tuple[str, int]]:
     if response.status_code == httpx.codes.NO_CONTENT:
-        return {}
+        return []
     try:
         body: list[dict[str, Any]] = response.json()
-        return {
-            str(study[STUDY_UID]["Value"][0]): int(study[INSTANCES]["Value"][0]) for study in body
-        }
+        return [
+            (str(study[STUDY_UID]["Value"][0]), int(study[INSTANCES]["Value"][0])) for study in body
+        ]
     except (ValueError, KeyError, IndexError, TypeError):
         raise Garbled(
             f"{response.url} answers QIDO-RS without study UIDs and counts, or no JSON"

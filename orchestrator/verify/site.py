@@ -1,0 +1,200 @@
+"""What a run of checks looks at. Each thing is opened when it is first needed and looked at once:
+the clinic waits, and checks that see the same thing agree. A look that failed fails for all.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from orchestrator.survey.census import Census
+from orchestrator.verify.model import CheckRequest, CheckResult, DicomTarget, WebTarget
+from orchestrator.verify.onhost import OnHost
+from orchestrator.verify.outcome import Unknown
+from orchestrator.verify.probe import PROBE_ROOT
+from orchestrator.wire.association import Peer
+from orchestrator.wire.dicom import DicomClient
+from orchestrator.wire.dicomweb import WebClient
+from orchestrator.wire.errors import Garbled
+
+Seen = TypeVar("Seen")
+#: Seconds without an answer, after which a service is called silent.
+PATIENCE = 10.0
+
+
+class Site:
+    """The product on its host, and what was known of it before."""
+
+    def __init__(self, request: CheckRequest) -> None:
+        self.request = request
+        self._seen: dict[str, tuple[Any, BaseException | None]] = {}
+
+    def once(self, what: str, look: Callable[[], Seen]) -> Seen:
+        """The result of the first look, or what went wrong with it."""
+        if what not in self._seen:
+            try:
+                self._seen[what] = (look(), None)
+            except BaseException as error:
+                self._seen[what] = (None, error)
+                raise
+        result, problem = self._seen[what]
+        if problem is not None:
+            raise problem
+        found: Seen = result
+        return found
+
+    @cached_property
+    def host(self) -> OnHost:
+        """The host."""
+        return OnHost(self.request)
+
+    @property
+    def dicom_target(self) -> DicomTarget:
+        """Where the DICOM service is.
+
+        Raises:
+            Unknown: none is declared.
+        """
+        if self.request.dicom is None:
+            raise Unknown("no DICOM service is declared for this host")
+        return self.request.dicom
+
+    @property
+    def web_target(self) -> WebTarget:
+        """Where the web service is.
+
+        Raises:
+            Unknown: none is declared.
+        """
+        if self.request.web is None:
+            raise Unknown("no web service is declared for this host")
+        return self.request.web
+
+    @cached_property
+    def dicom(self) -> DicomClient:
+        """The DICOM service, called by its right name."""
+        return self.dicom_as(self.dicom_target.ae_title)
+
+    def dicom_as(self, ae_title: str) -> DicomClient:
+        """The DICOM service, called by any name."""
+        target = self.dicom_target
+        peer = Peer(target.address, target.port, ae_title, target.calling, timeout=PATIENCE)
+        return DicomClient(peer)
+
+    @cached_property
+    def web(self) -> WebClient:
+        """The web service, with the declared account."""
+        target = self.web_target
+        password = os.environ.get(target.password_env) if target.password_env else None
+        if target.password_env and password is None:
+            raise Unknown(f"the password is not in the environment as {target.password_env}")
+        return self.web_as(target.user, password)
+
+    def web_as(self, user: str | None, password: str | None) -> WebClient:
+        """The web service, with any account or none."""
+        target = self.web_target
+        root = urljoin(target.url.rstrip("/") + "/", target.dicomweb)
+        return WebClient(root, user=user, password=password, timeout=PATIENCE)
+
+    def baseline(self, check: str) -> CheckResult:
+        """What a check found at the baseline.
+
+        Raises:
+            Unknown: it was not run, or did not pass.
+        """
+        found = self.request.baseline.result(check) if self.request.baseline else None
+        if found is None or found.status != "passed":
+            raise Unknown(f"nothing to compare with: {check} has no result at the baseline")
+        return found
+
+    def census_now(self, *, again: bool = False) -> Census:
+        """What the product's index holds now; ``again`` looks a second time.
+
+        Raises:
+            Unknown: the host program cannot say.
+        """
+        look = "census-again" if again else "census"
+        found = self.once(
+            look, lambda: Census.model_validate(self.host.program("census"), strict=False)
+        )
+        return found.without(PROBE_ROOT)
+
+    def census_before(self) -> Census:
+        """The census that quiesce took.
+
+        Raises:
+            Unknown: there is none.
+        """
+        path = self.request.census_before
+        if path is None or not path.is_file():
+            raise Unknown("nothing to compare with: there is no census from before the change")
+        text = path.read_text("utf-8")
+        return self.once("census-before", lambda: Census.model_validate_json(text)).without(
+            PROBE_ROOT
+        )
+
+    def census_reference(self) -> Census:
+        """What must be there: the census of before the change, at the baseline the one of now."""
+        if self.request.moment == "baseline":
+            return self.census_now()
+        return self.census_before()
+
+    def found(self, *, again: bool = False) -> dict[str, int]:
+        """Every study that C-FIND gives, with its number of objects, but for the probe's.
+
+        Raises:
+            WireError: no complete answer.
+        """
+        return self.once("found-again" if again else "found", self._find)
+
+    def _find(self) -> dict[str, int]:
+        # Every key is empty (universal matching, PS3.4 C.2.2.2.3): also studies without a date.
+        keys = {"StudyInstanceUID": "", "StudyDate": "", "NumberOfStudyRelatedInstances": ""}
+        counts: Counter[str] = Counter()
+        for match in self.dicom.find("STUDY", keys):
+            uid, count = match.get("StudyInstanceUID"), match.get("NumberOfStudyRelatedInstances")
+            if not uid or count is None or count == "":
+                raise Garbled(
+                    f"{self.dicom.peer} names a study without its UID or its number of objects"
+                )
+            if not str(uid).startswith(f"{PROBE_ROOT}."):
+                counts[str(uid)] += int(count)
+        return dict(counts)
+
+    def obstacle(self) -> str | None:
+        """Why nobody can get through to the product at the moment; None where the way is free."""
+        if not self.host.answers():
+            return "and its host cannot be reached"
+        for address, port in self._ends():
+            if ip_address(address).is_loopback and not _listens(address, port):
+                return f"and our tunnel to it is gone (nothing listens on {address}:{port})"
+        return None
+
+    def _ends(self) -> list[tuple[str, int]]:
+        ends = []
+        if self.request.dicom is not None:
+            ends.append((self.request.dicom.address, self.request.dicom.port))
+        if self.request.web is not None:
+            url = urlsplit(self.request.web.url)
+            ends.append((url.hostname or "127.0.0.1", url.port or 80))
+        return ends
+
+    def close(self) -> None:
+        """Give the product its places back."""
+        for opened in ("dicom", "web"):
+            if opened in self.__dict__:
+                self.__dict__[opened].close()
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
