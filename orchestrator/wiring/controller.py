@@ -19,6 +19,7 @@ from orchestrator.fleet.model import Fleet
 from orchestrator.plan.model import Plan
 from orchestrator.report.build import build
 from orchestrator.report.html import to_html
+from orchestrator.report.model import Report
 from orchestrator.rollout.model import Record, State
 from orchestrator.rollout.phases import ENDS, restore_from
 from orchestrator.rollout.steps import Steps
@@ -155,21 +156,23 @@ class Controller:
         self.steps().clear(change_set, reason=reason)
         return self.journal.record(change_set)
 
-    def write_report(self, change_set: str) -> Path:
-        """Write the report of a change set, HTML and JSON; gives the HTML's path."""
+    def write_report(self, change_set: str) -> tuple[Report, Path]:
+        """Write the report of a change set, HTML and JSON; gives it, and the HTML's path."""
         record = self.journal.record(change_set)
         facility = self.fleet.facilities.get(record.change_set.facility)
         report = build(
             record,
             self.journal.documents(change_set),
             timezone=facility.timezone if facility else "UTC",
+            title=facility.title if facility else None,
+            as_of=utc_now(),
         )
         directory = self.directory / "reports"
         directory.mkdir(mode=0o700, exist_ok=True)
         page = directory / f"{change_set}.html"
         page.write_text(to_html(report))
         page.with_suffix(".json").write_text(report.model_dump_json(indent=2))
-        return page
+        return report, page
 
     def _to_run(self) -> list[str]:
         return [

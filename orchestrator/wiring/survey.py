@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from orchestrator import resources
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
+from orchestrator.adapters.journal import SqlJournal
 from orchestrator.adapters.secrets import vault_password_file
 from orchestrator.adapters.ssh import Target, control_directory, write_ssh_config
 from orchestrator.errors import FleetError
@@ -91,3 +92,15 @@ def _survey(fleet: Fleet, facility: str, ansible: AnsibleRunner, say: Say) -> Fa
 def _told(outcome: HostOutcome) -> str:
     where = f" in '{outcome.task}'" if outcome.task else ""
     return f"{outcome.status}{where}: {outcome.because}"
+
+
+def earlier_attempts(fleet: Fleet) -> dict[str, int]:
+    """How many change sets each facility has had; none where there is no journal yet."""
+    file = fleet.state / "journal.sqlite"
+    if not file.exists():
+        return {}
+    journal = SqlJournal(file)
+    try:
+        return journal.attempts()
+    finally:
+        journal.close()

@@ -1,0 +1,137 @@
+"""The command ``wardship``: assembles the commands, and turns an error into a message and a code.
+
+Decides the exit code, which says in what state the hospitals are (see ``orchestrator.errors``); 64
+is a wrong command line, 130 an interrupt, 70 our bug.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from orchestrator.cli import fleet, plan, run, status, steer, survey
+from orchestrator.cli.console import console
+from orchestrator.cli.context import Context
+from orchestrator.errors import WardshipError
+
+USAGE = 64
+BUG = 70
+INTERRUPTED = 130
+
+#: Each module adds its commands. In the order in which they are shown.
+COMMANDS = (fleet, survey, plan, run, status, steer)
+
+app = typer.Typer(
+    name="wardship",
+    help="Bring mandated releases to hospitals, one at a time, and put back what fails a check.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's own signature
+    if wanted:
+        typer.echo(f"wardship {installed()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    context: typer.Context,
+    fleet_directory: Annotated[
+        Path, typer.Option("--fleet", metavar="DIR", envvar="WARDSHIP_FLEET", help="The fleet.")
+    ] = Path(),
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Which one.")
+    ] = False,
+) -> None:
+    console.begin(as_json=as_json)
+    context.obj = Context(fleet_directory)
+
+
+for _module in COMMANDS:
+    _module.add_to(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run a command; gives the exit code."""
+    try:
+        code = app(globals_first(arguments), prog_name="wardship", standalone_mode=False)
+    except WardshipError as error:
+        console.error(error)
+        return error.exit_code
+    except TyperException as error:
+        return _wrong_usage(error)
+    except (Abort, KeyboardInterrupt):
+        console.bug("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _bug(error)
+    return code if isinstance(code, int) else 0
+
+
+def globals_first(arguments: Sequence[str]) -> list[str]:
+    """Global options may stand anywhere before ``--``: moved to where typer expects them."""
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        if argument == "--":
+            rest += [argument, *waiting]
+            break
+        if argument == "--fleet" and waiting:
+            first += [argument, waiting.pop(0)]
+        elif argument == "--json" or argument.startswith("--fleet="):
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return first + rest
+
+
+def _wrong_usage(error: TyperException) -> int:
+    text = error.format_message()
+    if text.startswith("Usage:"):
+        console.bug(text)
+    elif text:
+        console.bug(f"wardship: {text}")
+        console.bug("next: wardship --help, or wardship COMMAND --help")
+    return USAGE
+
+
+def _bug(error: Exception) -> int:
+    console.bug(f"wardship has a bug: {type(error).__name__}: {str(error).splitlines()[:1]}")
+    if os.environ.get("WARDSHIP_DEBUG"):
+        console.bug("".join(traceback.format_exception(error)))
+    else:
+        console.bug("next: WARDSHIP_DEBUG=1 shows where; wardship status shows what hosts know")
+    return BUG
+
+
+def installed() -> str:
+    """The version of this installation."""
+    try:
+        return version("wardship")
+    except PackageNotFoundError:
+        return "(not installed)"

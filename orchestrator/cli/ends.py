@@ -1,0 +1,77 @@
+"""How a run ended: a line and a report for each change set, the closing line, the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.cli.console import console
+from orchestrator.errors import PlanError, RestoreError, RolloutError
+from orchestrator.fleet.model import Model
+from orchestrator.report.html import summary_line
+from orchestrator.rollout.model import Record, State
+from orchestrator.rollout.phases import ENDS
+
+if TYPE_CHECKING:
+    from orchestrator.wiring.controller import Controller
+
+#: The worst counts.
+CODES = {
+    State.COMMITTED: 0,
+    State.NOT_STARTED: PlanError.exit_code,
+    State.RESTORED: RolloutError.exit_code,
+    State.NEEDS_HANDS: RestoreError.exit_code,
+}
+
+
+class Ended(Model):
+    """One change set's end."""
+
+    change_set: str
+    facility: str
+    state: State
+    cause: str
+    outage_seconds: float
+    report: str
+
+
+class RunEnded(Model):
+    """All of them."""
+
+    change_sets: tuple[Ended, ...]
+
+
+def end_of(controller: Controller, records: Sequence[Record]) -> int:
+    """Tell how these ended; gives the exit code."""
+    told, lines = [], []
+    for record in records:
+        report, page = controller.write_report(record.change_set.id)
+        lines += [summary_line(report), f"  report: {page}"]
+        told.append(
+            Ended(
+                change_set=record.change_set.id,
+                facility=record.change_set.facility,
+                state=record.state,
+                cause=record.cause,
+                outage_seconds=report.outage_seconds,
+                report=str(page),
+            )
+        )
+    console.answer(RunEnded(change_sets=tuple(told)), lines)
+    console.closing(_closing(records))
+    return max((CODES.get(record.state, RolloutError.exit_code) for record in records), default=0)
+
+
+def _closing(records: Sequence[Record]) -> str:
+    counts = {state: sum(r.state is state for r in records) for state in CODES}
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    hands = [r.change_set.id for r in records if r.state is State.NEEDS_HANDS]
+    if hands:
+        return f"{summary}. next: wardship status; the door of {', '.join(hands)} stays shut"
+    gone = [r for r in records if r.state not in ENDS]
+    if gone:
+        return f"{summary or 'taken over'}: another controller has the rest. next: wardship status"
+    back = [r.change_set.facility for r in records if r.state is not State.COMMITTED]
+    if back:
+        return f"{summary}. next: mend the cause, then: wardship plan {' '.join(sorted(set(back)))}"
+    return f"{summary}. next: wardship status; to put one back: wardship restore CHANGE_SET"

@@ -1,0 +1,118 @@
+"""What stands where: the journal's word, and the hosts' own where it matters.
+
+A host's own record outranks the journal. Hosts are only asked about change sets that have not ended
+well, so that ``status`` is quick and works with a broken line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Literal
+
+from pydantic import JsonValue
+
+from orchestrator.adapters.locks import is_alive
+from orchestrator.adapters.ssh import Done, HostProgram
+from orchestrator.fleet.model import Model
+from orchestrator.rollout.model import Record, State
+from orchestrator.rollout.phases import ENDS, UNTOUCHED
+from orchestrator.wiring.controller import Controller
+from orchestrator.wiring.ports import host_program
+from orchestrator.wiring.survey import ssh_configuration
+
+Door = Literal["open", "shut", "not known"]
+
+
+class HostStatus(Model):
+    """What a host says of itself. ``says`` is empty where it was not asked."""
+
+    host: str
+    door: Door
+    says: str = ""
+
+
+class SetStatus(Model):
+    """A change set, and what to do about it."""
+
+    change_set: str
+    facility: str
+    plan: str
+    state: State
+    since: datetime
+    cause: str
+    runner: str
+    is_running: bool
+    hosts: tuple[HostStatus, ...]
+    next: str
+
+
+def statuses(controller: Controller) -> list[SetStatus]:
+    """Every change set, oldest first."""
+    records = controller.journal.records()
+    program = host_program(controller.fleet, ssh_configuration(controller.fleet))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(lambda record: _status(record, program), records))
+
+
+def _status(record: Record, program: HostProgram) -> SetStatus:
+    running = record.state not in ENDS and is_alive(record.runner)
+    return SetStatus(
+        change_set=record.change_set.id,
+        facility=record.change_set.facility,
+        plan=record.plan,
+        state=record.state,
+        since=record.since,
+        cause=record.cause,
+        runner=record.runner,
+        is_running=running,
+        hosts=tuple(_host(record, host.host, program) for host in record.change_set.hosts),
+        next=_next(record, running=running),
+    )
+
+
+def _host(record: Record, host: str, program: HostProgram) -> HostStatus:
+    if record.state in ENDS - {State.NEEDS_HANDS} or record.state in UNTOUCHED:
+        return HostStatus(host=host, door="open")
+    reply = program.call(host, ["status", "--change", record.change_set.id], timeout=15)
+    if not isinstance(reply, Done):
+        return HostStatus(host=host, door="not known", says=reply.because)
+    changes = reply.data.get("changes")
+    one = changes[0] if isinstance(changes, list) and changes else None
+    return HostStatus(
+        host=host,
+        door=_DOORS.get(str(reply.data.get("door")), "not known"),
+        says=_told(one) if isinstance(one, dict) else "",
+    )
+
+
+_DOORS: dict[str, Door] = {"open": "open", "shut": "shut"}
+_NEEDS = {
+    "nothing": "nothing is left to do",
+    "decision": "undecided: it restores itself when it boots",
+    "restore": "decided to restore, not through yet",
+    "open": "decided, not open yet",
+    "hands": "needs a person",
+}
+
+
+def _told(change: Mapping[str, JsonValue]) -> str:
+    needs = str(change.get("needs"))
+    return _NEEDS.get(needs, needs)
+
+
+def _next(record: Record, *, running: bool) -> str:
+    one, plan = record.change_set.id, record.plan[:12]
+    if record.state is State.NEEDS_HANDS:
+        return (
+            f"mend the host (wardship report {one} has the evidence), then: wardship clear {one} "
+            f"--reason TEXT; or let wardship try again: wardship restore {one}"
+        )
+    if record.state is State.COMMITTED:
+        return f"to put it back: wardship restore {one}"
+    if record.state in {State.RESTORED, State.NOT_STARTED}:
+        return f"mend the cause, then: wardship plan {record.change_set.facility}"
+    if running:
+        return f"wait; to stop it: wardship abort {one}"
+    return f"its controller is gone: wardship run {plan} --resume"
