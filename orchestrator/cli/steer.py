@@ -43,7 +43,7 @@ def restore(
     context: typer.Context,
     change_set: ChangeSetName,
     reason: Reason = "asked for by a person",
-    takeover: Annotated[
+    takeover: Annotated[  # noqa: FBT002
         bool, typer.Option("--takeover", help="Also from a controller that hangs.")
     ] = False,
 ) -> int:
