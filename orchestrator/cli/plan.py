@@ -1,0 +1,67 @@
+"""``wardship plan``: survey, make the plan, show it, keep it. No hospital is changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import typer
+
+from orchestrator.cli.console import console
+from orchestrator.cli.context import of
+from orchestrator.cli.survey import Facilities, look
+from orchestrator.errors import PlanError
+from orchestrator.fleet.model import Fleet
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.model import Plan
+from orchestrator.plan.preview import lines, preview
+from orchestrator.plan.store import SHORT, save
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(plan)
+
+
+def plan(context: typer.Context, facilities: Facilities = None) -> None:
+    """Show what would be changed, and keep exactly that for wardship run."""
+    fleet = of(context).fleet()
+    made = _make(fleet, facilities or [])
+    console.answer(made, lines(preview(made)))
+    if made.change_sets:
+        save(made, fleet.state)
+    _end(made)
+
+
+def _make(fleet: Fleet, facilities: list[str]) -> Plan:
+    from orchestrator.adapters.depot import look_at_ordered
+    from orchestrator.wiring.survey import earlier_attempts
+
+    surveys = look(fleet, facilities)
+    return make_plan(
+        fleet,
+        surveys,
+        now=datetime.now(UTC),
+        depot=look_at_ordered(fleet, console.say),
+        attempts=earlier_attempts(fleet),
+    )
+
+
+def _end(made: Plan) -> None:
+    refused = sorted({refusal.facility for refusal in made.refusals})
+    changes = len({change_set.facility for change_set in made.change_sets})
+    run = f"wardship run {made.digest[:SHORT]}"
+    if refused and not changes:
+        raise PlanError(
+            f"refused: {', '.join(refused)}; nothing is planned and nothing was changed",
+            hint="mend what is told above, then: wardship plan",
+        )
+    if refused:
+        raise PlanError(
+            f"refused: {', '.join(refused)}; {changes} others are planned; nothing was changed",
+            hint=f"mend what is told above and plan again, or, for the others: {run}",
+        )
+    if not changes:
+        console.closing("everything is as ordered; nothing was changed and nothing is to be done.")
+        return
+    where = "1 facility" if changes == 1 else f"{changes} facilities"
+    console.closing(f"plan for {where} kept; nothing was changed. next: {run}")
