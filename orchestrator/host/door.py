@@ -1,8 +1,9 @@
 """The door: an nftables table of our own that lets only the verifier reach the product's ports.
 
 From other machines: refused with a reset, both ends of what is established too, so no connection
-tracking is asked. Over loopback: whoever does not carry the verifier's uid. Packets without an
-owner (the end of a closed connection) pass, else the verifier's own connections could not close.
+tracking is asked. Over loopback: whoever is neither the verifier's uid nor root, as whom the
+scripts prove their start. Packets without an owner (the end of a closed connection) pass, else the
+verifier's own connections could not close; and resets pass, which are how we refuse.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ def rules(ports: Sequence[int], verifier_uid: int) -> str:
     """What nft loads, in one transaction, in place of what was there."""
     these = "{ " + ", ".join(str(port) for port in ports) + " }"
     refuse = "reject with tcp reset"
+    insiders = "{ " + ", ".join(str(uid) for uid in sorted({0, verifier_uid})) + " }"
     return f"""table {TABLE}
 delete table {TABLE}
 table {TABLE} {{
@@ -32,8 +34,8 @@ table {TABLE} {{
   }}
   chain from_here {{
     type filter hook output priority -10; policy accept;
-    oif lo tcp dport {these} meta skuid != {verifier_uid} {refuse}
-    oif != lo tcp sport {these} {refuse}
+    oif lo tcp dport {these} meta skuid != {insiders} {refuse}
+    oif != lo tcp sport {these} tcp flags & rst != rst {refuse}
   }}
 }}
 """
