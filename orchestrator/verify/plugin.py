@@ -53,6 +53,45 @@ class Record:
 
 
 RECORD = pytest.StashKey[Record]()
+SITE = pytest.StashKey[Site]()
+
+
+@pytest.fixture(scope="session")
+def site(pytestconfig: pytest.Config) -> Iterator[Site]:
+    """The product on its host."""
+    yield pytestconfig.stash[SITE]
+    pytestconfig.stash[SITE].close()
+
+
+@pytest.fixture(scope="session")
+def request_(site: Site) -> CheckRequest:
+    """What was asked for."""
+    return site.request
+
+
+@pytest.fixture
+def host(site: Site) -> Any:
+    """Testinfra's host."""
+    return site.host.shell
+
+
+@pytest.fixture
+def dicom(site: Site) -> DicomClient:
+    """The product's DICOM service."""
+    return site.dicom
+
+
+@pytest.fixture
+def web(site: Site) -> WebClient:
+    """The product's web service; a path that begins with a slash is below the server's root."""
+    return site.web
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Record:
+    """What this check adds to its result."""
+    found: Record = request.node.stash.setdefault(RECORD, Record())
+    return found
 
 
 class Checks:
@@ -64,36 +103,9 @@ class Checks:
         self._seconds = 0.0
         self._file = os.open(results, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    @pytest.fixture(scope="session")
-    def request_(self) -> CheckRequest:
-        """What was asked for."""
-        return self._request
-
-    @pytest.fixture(scope="session")
-    def site(self) -> Iterator[Site]:
-        """The product on its host."""
-        yield self._site
-        self._site.close()
-
-    @pytest.fixture
-    def host(self, site: Site) -> Any:
-        """Testinfra's host."""
-        return site.host.shell
-
-    @pytest.fixture
-    def dicom(self, site: Site) -> DicomClient:
-        """The product's DICOM service."""
-        return site.dicom
-
-    @pytest.fixture
-    def web(self, site: Site) -> WebClient:
-        """The product's web service; a path that begins with a slash is below the server's root."""
-        return site.web
-
-    @pytest.fixture
-    def record(self, request: pytest.FixtureRequest) -> Record:
-        """What this check adds to its result."""
-        return request.node.stash.setdefault(RECORD, Record())  # type: ignore[no-any-return]
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give the fixtures what they need."""
+        config.stash[SITE] = self._site
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep what is expected at this moment, in the catalogue's order."""

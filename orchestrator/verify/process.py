@@ -16,10 +16,9 @@ from typing import NoReturn
 
 import pytest
 
-from orchestrator.verify import checks
+from orchestrator.verify import checks, plugin
 from orchestrator.verify.handover import BEGIN, REQUEST, RESULTS
 from orchestrator.verify.model import CheckRequest
-from orchestrator.verify.plugin import Checks
 
 
 def main(workdir: Path) -> NoReturn:
@@ -44,9 +43,8 @@ def run(workdir: Path) -> int:
     # No rewriting of assertions: their words are the evidence, and rewriting takes time.
     quiet = ["-q", "-s", "--assert=plain", "--tb=short", f"--rootdir={workdir}"]
     ours = str(Path(checks.__file__).parent)
-    return int(
-        pytest.main([*plain, *quiet, ours, *own], plugins=[Checks(request, workdir / RESULTS)])
-    )
+    run_of_checks = plugin.Checks(request, workdir / RESULTS)
+    return int(pytest.main([*plain, *quiet, ours, *own], plugins=[plugin, run_of_checks]))
 
 
 def _end_with(words: object) -> None:

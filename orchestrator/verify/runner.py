@@ -25,6 +25,8 @@ from orchestrator.verify.suites import BY_ID, expected_checks
 
 #: Seconds for a whole run: every check has its own limit, this one is for what those cannot catch.
 LIMIT = 1800.0
+#: What the process gets of our environment: no secret is handed on by accident.
+NEEDED = frozenset({"HOME", "LANG", "LC_ALL", "PATH", "SSH_AUTH_SOCK", "TMPDIR", "USER"})
 
 
 def _utc() -> datetime:
@@ -34,7 +36,7 @@ def _utc() -> datetime:
 class CheckProcess:
     """A process that is ready to run checks. Start it while something else takes its time.
 
-    Serves one run. ``env`` must hold what the request names (the web password).
+    Serves one run. ``env`` holds what the request names: the web password.
     """
 
     def __init__(self, *, workdir: Path, env: Mapping[str, str]) -> None:
@@ -136,14 +138,21 @@ def run_checks(
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, str]:
-    """The caller's, without what would make pytest load or do something else."""
-    kept = {name: value for name, value in env.items() if not name.startswith("PYTEST_")}
+    """What ssh and Python need of our own environment, and the caller's on top of it.
+
+    Nothing of it may make pytest load or do something else.
+    """
+    ours = {name: value for name, value in os.environ.items() if name in NEEDED}
     root = str(Path(orchestrator.__file__).resolve().parent.parent)
-    paths = [root, *filter(os.path.isabs, kept.get("PYTHONPATH", "").split(os.pathsep))]
-    return kept | {
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
-    }
+    paths = [root, *filter(os.path.isabs, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return (
+        ours
+        | {name: value for name, value in env.items() if not name.startswith("PYTEST_")}
+        | {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        }
+    )
 
 
 def _read(file: Path, expected: tuple[str, ...], *, why: str) -> tuple[CheckResult, ...]:
