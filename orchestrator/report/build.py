@@ -51,7 +51,7 @@ def build(
         end=words.end(record, hosts, is_out=is_out),
         cause=cause.first_cause(record, reports),
         stopped_by=cause.last_cause(record, reports),
-        remarks=cause.remarks(record),
+        remarks=(*cause.remarks(record), *checks.warnings(hosts)),
         gaps=(*problems, *words.gaps(record, hosts)),
         outages=out,
         stretches=timeline.stretches(record, as_of=seen_until),

@@ -24,8 +24,6 @@ EVERYTHING = "all"
 OTHER = "other"
 #: The checks that compare all of it, the stronger one first.
 _COMPARES = ("census-index", "census-product")
-#: Where it says how many images of each modality it counted.
-_MEASURE = "modalities"
 _SAMPLES = "archive-sample"
 _BY_CHANCE = 0.05
 
@@ -44,23 +42,28 @@ def census(before: str | None, after: str | None, last: CheckReport | None) -> C
     was = Archive.model_validate_json(before)
     now = Archive.model_validate_json(after) if after is not None else None
     counted = _counts(now) if now is not None else _counted(last)
+    by_modality = len(counted) > 1 or now is not None
     lines = [
         CensusLine(
             modality=name,
             before=count,
-            after=None if counted is None else counted.get(name, Count()),
+            after=counted.get(name, Count() if by_modality else None),
         )
-        for name, count in _union(_counts(was), counted or {}).items()
+        for name, count in _union(_counts(was), counted).items()
     ]
     total = next(line for line in lines if line.modality == EVERYTHING)
+    proof = _proof(last)
     moved = None if now is None else difference(was, now)
     return Census(
         lines=tuple(sorted((ln for ln in lines if ln is not total), key=_differences_first)),
         total=total,
-        missing=_named(moved.studies_missing) if moved else (),
-        added=_named(moved.studies_added) if moved else (),
-        changed=_named(moved.instances_changed) if moved else (),
-        proof=_proof(last),
+        studies_missing=_named(moved.studies_missing) if moved else (),
+        studies_added=_named(moved.studies_added) if moved else (),
+        images_missing=_named(moved.instances_missing) if moved else (),
+        images_added=_named(moved.instances_added) if moved else (),
+        images_changed=_named(moved.instances_changed) if moved else (),
+        proof=proof.check if proof else None,
+        proved=proof.status if proof else None,
     )
 
 
@@ -115,18 +118,27 @@ def _count(studies: int, series: Sequence[CensusSeries]) -> Count:
     return Count(studies=studies, series=len(series), images=sum(len(s.instances) for s in series))
 
 
-def _counted(last: CheckReport | None) -> dict[str, Count] | None:
-    """What the check of the index counted: images by modality, no more."""
+def _counted(last: CheckReport | None) -> dict[str, Count]:
+    """What the check of the index counted: images by modality, or at least all of them."""
     result = last.result(_COMPARES[0]) if last is not None else None
-    images = result.measures.get(_MEASURE) if result is not None else None
-    if not isinstance(images, dict):
-        return None
-    found: dict[str, int] = {}
-    for name, number in images.items():
-        if isinstance(number, int):
-            found[_modality(name)] = found.get(_modality(name), 0) + number
-    found[EVERYTHING] = sum(found.values())
-    return {name: Count(studies=None, series=None, images=images) for name, images in found.items()}
+    if result is None:
+        return {}
+    found: dict[str, Count] = {}
+    images = result.measures.get("modalities")
+    for name, number in images.items() if isinstance(images, dict) else ():
+        known = found.get(_modality(name), Count()).images
+        found[_modality(name)] = _only(known + int(number) if isinstance(number, int) else known)
+    total = _figure(result, ("objects",))
+    if total is None and found:
+        total = sum(count.images for count in found.values())
+    if total is not None:
+        studies = _figure(result, ("studies",))
+        found[EVERYTHING] = Count(studies=studies, series=None, images=total)
+    return found
+
+
+def _only(images: int) -> Count:
+    return Count(studies=None, series=None, images=images)
 
 
 def _modality(name: str) -> str:
@@ -145,11 +157,9 @@ def _named(uids: Sequence[str]) -> tuple[str, ...]:
     return tuple(uid if _UID.fullmatch(uid) else "(not a UID)" for uid in uids)
 
 
-def _proof(last: CheckReport | None) -> str:
-    for check in _COMPARES:
-        if last is not None and (result := last.result(check)) is not None:
-            return f"{check}: {result.status}"
-    return ""
+def _proof(last: CheckReport | None) -> CheckResult | None:
+    results = [last.result(check) for check in _COMPARES] if last is not None else []
+    return next((result for result in results if result is not None), None)
 
 
 def _figure(result: CheckResult, names: tuple[str, ...]) -> int | None:

@@ -36,11 +36,12 @@ class Cause(Model):
 
 
 class End(Model):
-    """How it ended, in words for a person who was not there."""
+    """How it ended, in words for a person who was not there. ``lead`` stands in for a cause."""
 
     standing: Standing
     state: str
     headline: str
+    lead: str
     meaning: tuple[str, ...]
     advice: tuple[Advice, ...]
 
@@ -114,9 +115,10 @@ class CheckSeen(Model):
 
 
 class CheckLine(Model):
-    """One check over the moments at which it was run."""
+    """One check over the moments at which it was run. ``protects`` may be empty."""
 
     check: str
+    protects: str
     seen: tuple[CheckSeen, ...]
 
     @property
@@ -130,9 +132,9 @@ class CheckLine(Model):
 
 
 class CheckGroup(Model):
-    """The checks that protect the same thing."""
+    """The checks that guard the same good."""
 
-    protects: str
+    title: str
     lines: tuple[CheckLine, ...]
 
     @property
@@ -186,16 +188,25 @@ class CensusLine(Model):
 class Census(Model):
     """What the archive held before and after; ``lines`` has differences first.
 
-    ``proof`` is the check that compared all of it, with its word. ``missing`` and ``added`` are
-    UIDs of studies, ``changed`` of instances.
+    ``proof`` is the check that compared all of it, ``proved`` its word. The rest are UIDs.
     """
 
     lines: tuple[CensusLine, ...]
     total: CensusLine
-    missing: tuple[str, ...] = ()
-    added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    proof: str = ""
+    studies_missing: tuple[str, ...] = ()
+    studies_added: tuple[str, ...] = ()
+    images_missing: tuple[str, ...] = ()
+    images_added: tuple[str, ...] = ()
+    images_changed: tuple[str, ...] = ()
+    proof: str | None = None
+    proved: Status | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether anything is known to be missing or changed; what came since is not lost."""
+        after = self.total.after
+        is_less = after is not None and after.images < self.total.before.images
+        return is_less or any((self.studies_missing, self.images_missing, self.images_changed))
 
 
 class Sampling(Model):

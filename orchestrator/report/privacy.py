@@ -2,13 +2,14 @@
 
 Checks and journal hold no patient data to begin with. What reaches a report as free text (why a
 check failed, what a host said) is looked at once more here: the value of a patient attribute, a
-person name in DICOM's own form (PS3.5 section 6.2, VR PN) and the probe's opposite, a plain patient
-id beside its tag, are replaced. UIDs stay.
+person name in DICOM's own form (PS3.5 section 6.2, VR PN) are replaced. UIDs stay. A name in plain
+words it cannot know.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from pydantic import JsonValue
 
@@ -25,27 +26,26 @@ _ATTRIBUTE = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PERSON_NAME = re.compile(
-    r"[^\W\d_][\w'.-]*(?:\s[\w'.-]+)?\^[\w'.^=-]*(?:\s?[\w'.-]+\^[\w'.^=-]*)*"
+    r"[^\W\d_][\w'.-]{0,63}(?:\s[\w'.-]{1,63})?\^[\w'.^=-]*(?:\s?[\w'.-]{1,63}\^[\w'.^=-]*)*"
 )
 
 
 def without_patients(text: str) -> str:
     """The text with every value that looks like a patient's left out."""
     text = _ATTRIBUTE.sub(lambda found: f"{found['key']}{found['sep']}{LEFT_OUT}", text)
-    return _PERSON_NAME.sub(LEFT_OUT, text)
+    return _PERSON_NAME.sub(LEFT_OUT, text) if "^" in text else text
 
 
-def json_without_patients(value: JsonValue) -> JsonValue:
-    """The same for every text inside a JSON value."""
-    if isinstance(value, str):
-        return without_patients(value)
-    if isinstance(value, list):
-        return [json_without_patients(item) for item in value]
+def measures_without_patients(measures: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The same for every value under its name, however deep."""
+    return {name: _under(name, value) for name, value in measures.items()}
+
+
+def _under(name: str, value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
-        return {
-            key: LEFT_OUT
-            if isinstance(item, str) and without_patients(f"{key}: {item}") != f"{key}: {item}"
-            else json_without_patients(item)
-            for key, item in value.items()
-        }
-    return value
+        return measures_without_patients(value)
+    if isinstance(value, list):
+        return [_under(name, item) for item in value]
+    if value is not None and _ATTRIBUTE.search(f"{name}: {value}"):
+        return LEFT_OUT
+    return without_patients(value) if isinstance(value, str) else value

@@ -1,23 +1,17 @@
 """How a change set ended, in words for a person who was not there: what it means, what to do next.
 
 Claims nothing that the record does not hold: that every check passed is said only where a run of
-checks says so.
+checks says so, that a state is kept only where it was captured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from orchestrator.report.model import Advice, End, HostReport, Standing
-from orchestrator.rollout.model import Record, State
+from orchestrator.report.model import Advice, End, HostReport
+from orchestrator.rollout.model import Event, Record, State
 
-_KINDS = {"pacs": "PACS", "ris": "RIS", "viewer": "workstation", "os": "operating system"}
-_STANDINGS: dict[State, Standing] = {
-    State.COMMITTED: "committed",
-    State.RESTORED: "restored",
-    State.NOT_STARTED: "not started",
-    State.NEEDS_HANDS: "needs hands",
-}
 #: What holds for every report, however good its checks.
 LIMITS = (
     "The checks saw these moments and no others. What happens after the door is open is watched"
@@ -29,175 +23,198 @@ LIMITS = (
     "Nobody looked at an image. That pixels and headers are equal was computed; that they read"
     " well on a workstation was not.",
 )
+_KINDS = {"pacs": "PACS", "ris": "RIS", "viewer": "workstation", "os": "operating system"}
+_OPEN = "The door is open: modalities and workstations reach the product as before."
+
+
+@dataclass(frozen=True)
+class _Case:
+    record: Record
+    hosts: Sequence[HostReport]
+    is_out: bool
+
+    @property
+    def id(self) -> str:
+        return self.record.change_set.id
+
+    def has(self, state: State, event: Event | None) -> bool:
+        """Whether the journal has such an entry."""
+        return any(e.state is state and e.event is event for e in self.record.entries)
 
 
 def end(record: Record, hosts: Sequence[HostReport], *, is_out: bool) -> End:
     """The end, or that there is none yet."""
-    standing = _STANDINGS.get(record.state, "unfinished")
-    headline, meaning, advice = {
-        "committed": _committed,
-        "restored": _restored,
-        "not started": _not_started,
-        "needs hands": _needs_hands,
-        "unfinished": _unfinished,
-    }[standing](record, hosts, is_out)
+    return _ENDS.get(record.state, _unfinished)(_Case(record, hosts, is_out))
+
+
+def _committed(case: _Case) -> End:
     return End(
-        standing=standing,
-        state=record.state,
-        headline=headline,
-        meaning=tuple(meaning),
-        advice=tuple(advice),
-    )
-
-
-def gaps(record: Record, hosts: Sequence[HostReport]) -> tuple[str, ...]:
-    """What the journal should hold for such an end, and does not."""
-    needed = {State.COMMITTED: ("baseline", "applied"), State.RESTORED: ("restored",)}
-    found = [
-        f"{host.host}: the journal holds no results of the checks {_WHEN[moment]}."
-        for host in hosts
-        for moment in needed.get(record.state, ())
-        if moment not in host.moments
-    ]
-    found += [
-        f"{host.host}: the last checks did not all pass, though the change set is {record.state}."
-        for host in hosts
-        if record.state in {State.COMMITTED, State.RESTORED} and host.worst not in {"passed", None}
-    ]
-    if record.state is State.COMMITTED:
-        found += [
-            f"{host.host}: the journal holds no census from before the change."
-            for host in hosts
-            if host.census is None
-        ]
-    return tuple(found)
-
-
-_WHEN = {
-    "baseline": "before the change",
-    "applied": "with the new release",
-    "restored": "after it was put back",
-}
-_Words = tuple[str, list[str], list[Advice]]
-
-
-def _committed(record: Record, hosts: Sequence[HostReport], is_out: bool) -> _Words:  # noqa: FBT001
-    meaning = [f"{_each(hosts, to=True)} {_every_check(hosts, 'before the door was opened')}"]
-    if not is_out:
-        meaning.append("The door is open: modalities and workstations work as before.")
-    return (
-        "Committed",
-        meaning,
-        [
+        standing="committed",
+        state=case.record.state,
+        headline="Committed",
+        lead=f"The new release is in use: {_each(case.hosts, to=True)}.",
+        meaning=_said(
+            _every_check(case.hosts, "before the door was opened"),
+            "" if case.is_out else _OPEN,
+        ),
+        advice=(
             Advice(text="Nothing has to be done. Tell radiology that the work goes on."),
             Advice(
                 text="Until the captured state is cleaned up, this change can still be put back:",
-                command=f"wardship restore {record.change_set.id}",
+                command=f"wardship restore {case.id}",
             ),
-        ],
+        ),
     )
 
 
-def _restored(record: Record, hosts: Sequence[HostReport], is_out: bool) -> _Words:  # noqa: FBT001
-    meaning = [
-        f"The new release is not in use. {_each(hosts, to=False)}"
-        f" {_every_check(hosts, 'after it was put back')}"
-    ]
-    if not is_out:
-        meaning.append("The door is open: modalities and workstations work as before.")
-    return (
-        "Put back as it was",
-        meaning,
-        [
+def _restored(case: _Case) -> End:
+    evidence = Advice(
+        text="What the new release left behind is kept on the host as evidence:",
+        command=f"wardship status {case.id}",
+    )
+    return End(
+        standing="restored",
+        state=case.record.state,
+        headline="Put back as it was",
+        lead="The old release is in use again.",
+        meaning=_said(
+            f"The new release is not in use: {_each(case.hosts, to=False)}.",
+            _every_check(case.hosts, "after it was put back"),
+            "" if case.is_out else _OPEN,
+        ),
+        advice=(
             Advice(text="For the clinic nothing has to be done. Tell radiology that work goes on."),
             Advice(
                 text="The mandate is not met yet. Mend the cause named above, then plan again:",
                 command="wardship plan",
             ),
-            Advice(
-                text="What the failed release left behind is kept on the host as evidence:",
-                command=f"wardship status {record.change_set.id}",
-            ),
-        ],
+            *([evidence] if case.has(State.APPLYING, None) else []),
+        ),
     )
 
 
-def _not_started(
-    record: Record,
-    hosts: Sequence[HostReport],
-    is_out: bool,  # noqa: FBT001
-) -> _Words:
-    del record, is_out
-    return (
-        "Not started",
-        [
-            "Nothing that the clinic uses was touched, and the clinic was not interrupted."
-            f" {_each(hosts, to=False)}",
-        ],
-        [
+def _not_started(case: _Case) -> End:
+    return End(
+        standing="not started",
+        state=case.record.state,
+        headline="Not started",
+        lead="Nothing that the clinic uses was touched.",
+        meaning=_said(
+            "Nothing that the clinic uses was touched, and the clinic was not interrupted:"
+            f" {_each(case.hosts, to=False)}.",
+        ),
+        advice=(
             Advice(
                 text="The mandate is not met yet. Mend the reason named above, then plan again:",
                 command="wardship plan",
             ),
-        ],
+        ),
     )
 
 
-def _needs_hands(
-    record: Record,
-    hosts: Sequence[HostReport],
-    is_out: bool,  # noqa: FBT001
-) -> _Words:
-    names = ", ".join(host.host for host in hosts)
-    kinds = " and ".join(dict.fromkeys(_KINDS.get(h.planned.kind, h.planned.kind) for h in hosts))
-    door = (
-        f"Treat the {kinds} as out of service: no proof is there that the door is open again."
-        " Modalities keep their images until they are acknowledged."
-        if is_out
-        else "The door was last seen open, but what runs behind it is not proved."
+def _needs_hands(case: _Case) -> End:
+    kinds = " and ".join(
+        dict.fromkeys(_KINDS.get(h.planned.kind, h.planned.kind) for h in case.hosts)
     )
-    return (
-        "Needs hands",
-        [
-            f"wardship stopped and touches {names} no more, so that nothing is lost. {door}",
-            "The captured state and the failed state are kept on the host.",
-        ],
-        [
+    captured = case.has(State.SNAPSHOTTING, Event.DONE)
+    return End(
+        standing="needs hands",
+        state=case.record.state,
+        headline="Needs hands",
+        lead="A person is needed now.",
+        meaning=_said(
+            f"wardship stopped, and touches {', '.join(h.host for h in case.hosts)} no more.",
+            f"Treat the {kinds} as out of service: no proof is there that the door is open."
+            " Modalities keep their images until they are acknowledged."
+            if case.is_out
+            else "The door was last seen open, but what runs behind it is not proved.",
+            "The state from before the change was captured and is kept on the host."
+            if captured
+            else "No state was captured: the change had not come so far.",
+        ),
+        advice=(
             Advice(text="Follow the downtime procedure, and do not delete images at modalities."),
             Advice(
                 text="A person who knows the product looks at what is left to do:",
-                command=f"wardship status {record.change_set.id}",
+                command=f"wardship status {case.id}",
             ),
-            Advice(
-                text="To try again to put it back:",
-                command=f"wardship restore {record.change_set.id}",
-            ),
+            Advice(text="To try again to put it back:", command=f"wardship restore {case.id}"),
             Advice(
                 text="When it is mended by hand, give it back; it is verified first:",
-                command=f'wardship clear {record.change_set.id} --reason "…"',
+                command=f'wardship clear {case.id} --reason "…"',
             ),
-        ],
+        ),
     )
 
 
-def _unfinished(
-    record: Record,
-    hosts: Sequence[HostReport],
-    is_out: bool,  # noqa: FBT001
-) -> _Words:
-    del hosts
-    clinic = "The clinic is out." if is_out else "The clinic is working."
-    return (
-        f"Not finished: {record.state}",
-        [f"This report was made while the change was under way. {clinic}"],
-        [
-            Advice(text="Look again:", command=f"wardship status {record.change_set.id}"),
+def _unfinished(case: _Case) -> End:
+    clinic = "The clinic is out." if case.is_out else "The clinic is working."
+    return End(
+        standing="unfinished",
+        state=case.record.state,
+        headline=f"Not finished: {case.record.state}",
+        lead=f"This report was made while the change was under way. {clinic}",
+        meaning=_said(
+            "It will end committed, restored, not started, or in need of a person; which is not"
+            " known yet.",
+        ),
+        advice=(
+            Advice(text="Look again:", command=f"wardship status {case.id}"),
             Advice(
                 text="If its controller is gone, the change goes on from where it was:",
                 command="wardship run PLAN --resume",
             ),
-        ],
+        ),
     )
+
+
+_ENDS: dict[State, Callable[[_Case], End]] = {
+    State.COMMITTED: _committed,
+    State.RESTORED: _restored,
+    State.NOT_STARTED: _not_started,
+    State.NEEDS_HANDS: _needs_hands,
+}
+
+
+def gaps(record: Record, hosts: Sequence[HostReport]) -> tuple[str, ...]:
+    """What the journal should hold for such an end, and does not."""
+    missing = [
+        f"{host.host}: the journal holds no results of the checks {_WHEN[moment]}."
+        for host in hosts
+        for moment in _NEEDED.get(record.state, ())
+        if moment not in host.moments
+    ]
+    doubtful = [
+        f"{host.host}: the last checks did not all pass, though the change set is {record.state}."
+        for host in hosts
+        if record.state in _NEEDED and host.worst not in {"passed", None}
+    ]
+    uncounted = [
+        f"{host.host}: the journal holds no readable census from before the change."
+        for host in hosts
+        if record.state is State.COMMITTED and host.census is None
+    ]
+    contradicted = [
+        f"{host.host}: images are missing or changed though the check {host.census.proof} passed."
+        for host in hosts
+        if host.census and host.census.lost and host.census.proved == "passed"
+    ]
+    return (*missing, *doubtful, *uncounted, *contradicted)
+
+
+_NEEDED: dict[State, tuple[str, ...]] = {
+    State.COMMITTED: ("baseline", "applied"),
+    State.RESTORED: ("restored",),
+}
+_WHEN = {
+    "baseline": "before the change",
+    "applied": "with the new release",
+    "restored": "after it was put back",
+}
+
+
+def _said(*lines: str) -> tuple[str, ...]:
+    return tuple(line for line in lines if line)
 
 
 def _each(hosts: Sequence[HostReport], *, to: bool) -> str:
@@ -206,11 +223,10 @@ def _each(hosts: Sequence[HostReport], *, to: bool) -> str:
         f"{plan.host} runs {plan.product} {plan.to_release if to else plan.from_release}"
         for plan in plans
     ]
-    return ", ".join(told[:-1]) + (" and " if len(told) > 1 else "") + told[-1] + "."
+    return " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
 
 
 def _every_check(hosts: Sequence[HostReport], when: str) -> str:
     if any(host.worst != "passed" for host in hosts):
         return ""
-    checks = sum(host.tallies[-1].total for host in hosts)
-    return f"All {checks} checks passed {when}."
+    return f"All {sum(host.tallies[-1].total for host in hosts)} checks passed {when}."
