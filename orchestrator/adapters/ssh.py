@@ -301,7 +301,7 @@ def understood(host: str, exit_code: int, stdout: bytes, stderr: bytes) -> Reply
     if exit_code == 0:
         return Unreachable(because=f"{host}: the answer was cut off or is no JSON object")
     if isinstance(found, dict):
-        because = str(found.get("because") or because)
+        because = str(found.get("because") or because or found)[:500]
     return Broken(because=f"{host}: {because or 'no reason given'}", exit_code=exit_code)
 
 

@@ -53,7 +53,7 @@ def tree_hash(directory):
         found = path.lstat()
         if path == directory / MARKER or stat.S_ISDIR(found.st_mode):
             continue
-        what = os.readlink(path) if stat.S_ISLNK(found.st_mode) else file_hash(path)
+        what = str(path.readlink()) if stat.S_ISLNK(found.st_mode) else file_hash(path)
         shape = f"{path.relative_to(directory)}\0{found.st_mode:o}\0{what}\0"
         digest.update(shape.encode())
     return digest.hexdigest()

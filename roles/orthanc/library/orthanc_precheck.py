@@ -7,7 +7,13 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.orthanc_host import ProblemError, Web, configuration, run
+from ansible.module_utils.orthanc_host import (
+    ProblemError,
+    Web,
+    ask_database,
+    configuration,
+    run,
+)
 
 DOCUMENTATION = r"""
 module: orthanc_precheck
@@ -16,6 +22,7 @@ description: [Returns the reasons under C(wardship.refusals); an empty list mean
 options:
   change_dir: {type: path, required: true, description: [Directory of the change on the host.]}
   root: {type: path, required: true, description: [Where the releases lie side by side.]}
+  configuration: {type: path, required: true, description: [Directory of its configuration.]}
   from_release: {type: str, required: true, description: [The release that must be current.]}
   to_release: {type: str, required: true, description: [The release that must be staged.]}
   database: {type: str, required: true, description: [PostgreSQL's unit.]}
@@ -56,7 +63,7 @@ def current(given):
 
 def state_is_captured(given):
     """What Orthanc and PostgreSQL write lies where the snapshot sees it."""
-    live = configuration()
+    live = configuration(given["configuration"])
     version, name = given["database"][len("postgresql@") : -len(".service")].split("-", 1)
     data = run(["pg_conftool", "-s", version, name, "show", "data_directory"]).strip()
     for what, path in (("PostgreSQL's data", data), ("stored objects", live["StorageDirectory"])):
@@ -71,20 +78,25 @@ def state_is_captured(given):
         yield "the images are in PostgreSQL there: the census could not find their files"
 
 
-def jobs(_given):
+def new_configuration(given):
+    """The database lets the new configuration in."""
+    try:
+        ask_database(configuration(Path(given["change_dir"]) / "files" / "orthanc"))
+    except ProblemError as problem:
+        yield f"with the new configuration {problem}"
+
+
+def jobs(given):
     """Export, retrieve and forwarding are through: a job in flight would be cut."""
-    for job in Web(configuration()).call("GET", "/jobs?expand"):
+    for job in Web(configuration(given["configuration"])).call("GET", "/jobs?expand"):
         if job["State"] in UNDER_WAY:
             yield f"Orthanc's job {job['Type']} {job['ID']} is {job['State'].lower()}"
 
 
 def refusals(given):
     """Every reason; what could not be looked at is one too."""
-    return [
-        reason
-        for rule in (staged, current, state_is_captured, jobs)
-        for reason in asked(rule, given)
-    ]
+    rules = (staged, current, state_is_captured, new_configuration, jobs)
+    return [reason for rule in rules for reason in asked(rule, given)]
 
 
 def asked(rule, given):
@@ -101,6 +113,7 @@ def main():
         argument_spec={
             "change_dir": {"type": "path", "required": True},
             "root": {"type": "path", "required": True},
+            "configuration": {"type": "path", "required": True},
             "from_release": {"type": "str", "required": True},
             "to_release": {"type": "str", "required": True},
             "database": {"type": "str", "required": True},

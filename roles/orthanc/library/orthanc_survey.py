@@ -16,7 +16,6 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.orthanc_host import (
-    CONFIGURATION,
     ProblemError,
     Web,
     configuration,
@@ -32,6 +31,7 @@ options:
   host: {type: str, required: true, description: [Name of the host in the fleet.]}
   product: {type: str, required: true, description: [Name of the product in the fleet.]}
   root: {type: path, required: true, description: [Where the releases lie side by side.]}
+  configuration: {type: path, required: true, description: [Directory of its configuration.]}
   services: {type: list, elements: str, required: true, description: [Units, in start order.]}
   paths: {type: list, elements: path, required: true, description: [What the configuration is.]}
   declared: {type: dict, required: true, description: [The configuration to be, without secrets.]}
@@ -131,10 +131,11 @@ def answers(web):
     return running, {name: int(statistics[key]) for name, key in COUNTS.items()}
 
 
-def undeclared(live, declared, chosen):
-    """What is configured there and would be lost, or be another, after a change: in words.
+def differences(live, declared, chosen):
+    """``(undeclared, intended)``: what would be lost or be another after a change, in words.
 
-    A setting may become another only where the declaration names it itself (``chosen``).
+    A setting may become another only where the declaration names it itself (``chosen``): that is
+    intended, and told. Anything else is undeclared.
     """
     problems = list(_modalities(live.get("DicomModalities", {}), declared["DicomModalities"]))
     problems += [
@@ -144,10 +145,15 @@ def undeclared(live, declared, chosen):
     ]
     loaded = {Path(plugin).name for plugin in live.get("Plugins", [])}
     known = {Path(plugin).name for plugin in declared["Plugins"]}
-    problems += [f"the plugin {name} is loaded there and not declared" for name in loaded - known]
+    left_out = [f"the plugin {name} is loaded there and not declared" for name in loaded - known]
+    intended = left_out if "Plugins" in chosen else []
+    problems += left_out if "Plugins" not in chosen else []
     skip = {"DicomModalities", "RegisteredUsers", "Plugins"}
     rest = {name: value for name, value in live.items() if name not in skip}
-    return sorted([*problems, *_settings(rest, declared, chosen)])
+    undeclared, named = [], []
+    for is_chosen, told in _settings(rest, declared, chosen):
+        (named if is_chosen else undeclared).append(told)
+    return sorted([*problems, *undeclared]), sorted([*intended, *named])
 
 
 def _modalities(live, declared):
@@ -176,11 +182,12 @@ def _settings(live, declared, chosen, prefix=""):
         picked = chosen.get(name) if isinstance(chosen, dict) else None
         if name not in declared:
             if path != "PostgreSQL.Password":
-                yield f"the setting {path} is made there and not declared (orthanc_extra)"
+                yield False, f"the setting {path} is made there and not declared (orthanc_extra)"
         elif isinstance(value, dict) and isinstance(declared[name], dict):
             yield from _settings(value, declared[name], picked, f"{path}.")
-        elif value != declared[name] and picked is None:
-            yield f"the setting {path} is {value!r} there, declared is {declared[name]!r}"
+        elif value != declared[name]:
+            told = f"the setting {path} is {value!r} there, declared is {declared[name]!r}"
+            yield picked is not None, told
 
 
 def surveyed(given):
@@ -194,7 +201,7 @@ def surveyed(given):
             problems.append(f"{what}: {error}")
             return otherwise
 
-    live = tried("configuration", lambda: configuration(CONFIGURATION), {})
+    live = tried("configuration", lambda: configuration(given["configuration"]), {})
     running, counts = tried("web service", lambda: answers(Web(live)), (None, {}))
     locked_by, epoch = tried("host program", lock, (None, 0))
     survey = {
@@ -211,7 +218,9 @@ def surveyed(given):
         "counts": counts,
     }
     if live:
-        problems += undeclared(live, given["declared"], given["chosen"])
+        undeclared, intended = differences(live, given["declared"], given["chosen"])
+        problems += undeclared
+        survey["differences"] = intended
     return {"survey": survey, "problems": problems}
 
 
@@ -222,6 +231,7 @@ def main():
             "host": {"type": "str", "required": True},
             "product": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
+            "configuration": {"type": "path", "required": True},
             "services": {"type": "list", "elements": "str", "required": True},
             "paths": {"type": "list", "elements": "path", "required": True},
             "declared": {"type": "dict", "required": True},

@@ -1,8 +1,8 @@
 """Orthanc as it is found on its own host: configuration, web service, units, logs.
 
 Used by the role's modules, and laid beside the host scripts as a file of its own: standard library
-only, Python 3.9. Decides nothing. Refuses to guess: what cannot be read is a ``ProblemError`` with the
-reason, and a password is never in a message or an argument list.
+only, Python 3.9. Decides nothing. Refuses to guess: what cannot be read is a ``ProblemError`` with
+the reason, and a password is never in a message or an argument list.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-CONFIGURATION = Path("/etc/orthanc")
-LOGS = Path("/var/log/orthanc")
 #: Orthanc accepts comments in its JSON; strings must be stepped over to find them.
 _STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
@@ -34,7 +32,7 @@ def parsed(text):
     return json.loads(bare)
 
 
-def configuration(directory=CONFIGURATION):
+def configuration(directory):
     """Every ``*.json`` of the directory as one object, as Orthanc itself joins them."""
     files = sorted(Path(directory).glob("*.json"))
     if not files:
@@ -103,6 +101,30 @@ def unit(name):
     return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
 
 
+def ask_database(settings):
+    """Log in at the index as Orthanc will: with a wrong password it would try for minutes.
+
+    Raises:
+        ProblemError: the database does not let this configuration in.
+    """
+    index = settings.get("PostgreSQL", {})
+    if not index.get("EnableIndex") or "ConnectionUri" in index:
+        return
+    words = {
+        "PGHOST": index.get("Host", "localhost"),
+        "PGPORT": index.get("Port", 5432),
+        "PGDATABASE": index.get("Database", "orthanc"),
+        "PGUSER": index.get("Username", "postgres"),
+        "PGPASSWORD": index.get("Password", ""),
+        "PGCONNECT_TIMEOUT": 20,
+    }
+    environment = {**os.environ, **{name: str(value) for name, value in words.items()}}
+    try:
+        run(["psql", "-XAtwqc", "select 1"], timeout=30, env=environment)
+    except ProblemError as problem:
+        raise ProblemError(f"the database does not let Orthanc in: {problem}") from problem
+
+
 def forget_failure(name):
     """A unit that has failed is made merely inactive: nothing else may be asked of it before."""
     if unit(name).get("ActiveState") == "failed":
@@ -141,7 +163,7 @@ def listens(port, proc=Path("/proc/net")):
     return False
 
 
-def last_error(since, logs=LOGS):
+def last_error(since, logs):
     """The last error that Orthanc logged after a moment (Unix time), or nothing."""
     try:
         files = [path for path in Path(logs).iterdir() if path.is_file() and not path.is_symlink()]

@@ -30,8 +30,11 @@ SUBVOLUME_INODE = 256
 MIB = 1024 * 1024
 
 
-def filesystem(path, mounts="/proc/self/mountinfo"):
-    """``(kind, options)`` of the mount that a path lies on (proc(5))."""
+def mount(path, mounts="/proc/self/mountinfo"):
+    """``(mount point, kind, options)`` of what a path lies on (proc(5)).
+
+    The device number does not tell: every btrfs subvolume has one of its own.
+    """
     best = ("", "unknown", "")
     with Path(mounts).open(encoding="utf-8") as file:
         for line in file:
@@ -40,12 +43,12 @@ def filesystem(path, mounts="/proc/self/mountinfo"):
             inside = path == point or path.startswith(point.rstrip("/") + "/")
             if inside and len(point) >= len(best[0]):
                 best = (point, after[0], fields[5])
-    return best[1], best[2]
+    return best
 
 
 def volume(name, path):
     """A volume as found; sizes in bytes."""
-    kind, _ = filesystem(os.path.realpath(path))
+    _, kind, _ = mount(os.path.realpath(path))
     room = os.statvfs(path)
     return {
         "name": name,
@@ -67,12 +70,10 @@ def against(found, min_free_mib):
         yield f"{path} is not a btrfs subvolume"
     if found["free"] < min_free_mib * MIB:
         yield f"{path} has {found['free'] // MIB} MiB free, the change needs {min_free_mib}"
-    if "ro" in filesystem(os.path.realpath(path))[1].split(","):
+    point, _, options = mount(os.path.realpath(path))
+    if "ro" in options.split(","):
         yield f"{path} is mounted read-only"
-    parent = str(Path(path).parent)
-    if filesystem(os.path.realpath(parent))[0] != "btrfs":
-        yield f"{parent} is on another file system: a snapshot cannot be put back by rename"
-    elif os.path.ismount(path):
+    if point == os.path.realpath(path):
         yield f"{path} is a mount point: a snapshot cannot be put back by rename"
     if not shutil.which("btrfs"):
         yield "the program btrfs is not there (package btrfs-progs)"
