@@ -41,7 +41,7 @@ class FacilityHosts:
         known = [0]
         for host in change_set.hosts:
             reply = self.program.call(host.host, ["status"])
-            if isinstance(reply, Done) and not reply.data.get("unfinished"):
+            if isinstance(reply, Done) and not _is_held(reply.data):
                 known.append(int(str(reply.data.get("epoch", 0))))
         return max(known)
 
@@ -199,6 +199,12 @@ def manifest(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
 
 def _of(change_set: ChangeSet, epoch: int) -> list[str]:
     return ["--change", change_set.id, "--epoch", str(epoch)]
+
+
+def _is_held(status: dict[str, JsonValue]) -> bool:
+    changes = status.get("changes")
+    known = changes if isinstance(changes, list) else []
+    return any(isinstance(one, dict) and one.get("needs") != "nothing" for one in known)
 
 
 def _told(outcome: HostOutcome) -> str:

@@ -69,6 +69,8 @@ def _host(host: HostSurvey) -> Iterator[str]:
     yield f"    {services}"
     if host.counts:
         yield f"    {_counts(host.counts)}"
+    for difference in host.differences:
+        yield f"    a change will make it another: {difference}"
     if host.locked_by:
         yield f"    held by change {host.locked_by}"
 

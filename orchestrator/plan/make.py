@@ -174,6 +174,7 @@ class _Facility:
             dicom=host.dicom,
             web=host.web,
             facts=found.facts(),
+            differences=found.differences,
         )
 
     def _change_set(self, change: HostChange) -> ChangeSet:

@@ -51,6 +51,7 @@ class HostChange(Model):
     dicom: DicomEndpoint | None
     web: WebEndpoint | None
     facts: dict[str, str]
+    differences: tuple[str, ...] = ()
 
 
 class ChangeSet(Model):

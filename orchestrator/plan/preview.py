@@ -29,6 +29,7 @@ class HostPreview(Model):
     steps: tuple[Step, ...]
     captured: tuple[str, ...]
     outage: str
+    differences: tuple[str, ...]
     not_known: tuple[str, ...]
 
 
@@ -70,6 +71,8 @@ def lines(shown: Preview) -> Iterator[str]:
             yield f"  {'OUT ' if step.clinic == 'out' else 'open'}  {step.phase:<9} {step.does}"
         yield f"  put back by a restore: {', '.join(host.captured)}"
         yield f"  outage: {host.outage}"
+        for difference in host.differences:
+            yield f"  will be another: {difference}"
         for unknown in host.not_known:
             yield f"  not known: {unknown}"
     if shown.compliant:
@@ -101,6 +104,7 @@ def _host(change_set: ChangeSet, host: HostChange, measured: float | None) -> Ho
         steps=tuple(_steps(host)),
         captured=(*captured, *host.paths),
         outage=_outage(host, measured),
+        differences=host.differences,
         not_known=(
             f"what {host.product} {host.to_release} does to its own data when it first starts:"
             " the checks judge it, the snapshot is the way back",

@@ -49,6 +49,8 @@ class HostSurvey(Model):
     locked_by: str | None = None
     host_epoch: int = 0
     counts: dict[str, int] = Field(default_factory=dict)
+    #: What the declaration makes another on purpose, in words.
+    differences: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, str]:
         """The facts that a plan rests on, each under the name a person knows it by."""
