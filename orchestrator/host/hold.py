@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Sequence
 
+from . import units
 from .host import Host
 from .outcome import FailedError
 
@@ -37,7 +38,8 @@ def hold(host: Host, services: Sequence[str]) -> None:
         if not drop_in.exists() or drop_in.read_bytes() != wanted:
             host.disk.make_dir(drop_in.parent, mode=0o755)
             host.disk.write(drop_in, wanted, mode=0o644)
-    reload(host)
+    if any(_is_stale(host, service) for service in services):
+        reload(host)
 
 
 def release(host: Host, services: Sequence[str]) -> None:
@@ -67,6 +69,11 @@ def reload(host: Host) -> None:
     ran = host.system.run(["systemctl", "daemon-reload"])
     if ran.code != 0:
         raise FailedError(f"systemd did not reload its units: {ran.reason}")
+
+
+def _is_stale(host: Host, service: str) -> bool:
+    """Does systemd know another content of the unit than lies on the disk?"""
+    return units.show(host.system, service, "NeedDaemonReload")["NeedDaemonReload"] != "no"
 
 
 def _drop_in(host: Host, service: str) -> Path:

@@ -68,7 +68,6 @@ INTS = ("epoch", "sample", "attempt")
 
 def main(argv: Optional[Sequence[str]] = None, *, host: Optional[Host] = None) -> int:
     """Run one verb; the exit code."""
-    os.umask(0o077)
     given = parser().parse_args(argv)
     try:
         if given.verb == "run":
@@ -122,4 +121,5 @@ def _print(document: Any) -> None:
 
 def entry() -> NoReturn:
     """Where the zipapp begins."""
+    os.umask(0o077)
     raise SystemExit(main())

@@ -174,6 +174,8 @@ def _state(document: Dict[str, Any]) -> List[str]:
         wrong.append(f"provider {document['provider']!r} is not one of {', '.join(PROVIDERS)}")
     for volume in document["volumes"]:
         wrong += _volume(volume)
+    if wrong:
+        return wrong
     names = [volume["name"] for volume in document["volumes"]]
     wrong += [
         f"volume {name} is named twice" for name in sorted(set(names)) if names.count(name) > 1

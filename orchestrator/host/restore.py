@@ -7,6 +7,8 @@ left a database that was not shut down, does not stop it: what it leaves is put 
 
 from __future__ import annotations
 
+import contextlib
+
 from . import door, evidence, hold, saved, services, volumes
 from .change import look
 from .outcome import FailedError
@@ -40,8 +42,9 @@ def stop(work: Work) -> None:
     if ran.code != 0:
         work.note(f"script stop failed, stopping the services without it: {ran.reason}")
     services.stop(work.system, work.manifest.services)
-    for holder in services.holders(work.system, [v.path for v in work.manifest.volumes]):
-        work.note(f"still there: {holder}")
+    with contextlib.suppress(OSError):  # only to be noted: what is held is put aside
+        for holder in services.holders(work.system, [v.path for v in work.manifest.volumes]):
+            work.note(f"still there: {holder}")
 
 
 def put_back(work: Work) -> None:

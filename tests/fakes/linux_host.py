@@ -129,10 +129,12 @@ class LinuxHost(System):
         self.running[service] = self.at("/opt/pacs/current").readlink().name
         return True
 
-    def reload(self) -> None:
+    def drop_ins(self) -> dict[str, str]:
         units = self.at("/etc/systemd/system")
-        drop_ins = {path.parent.name[:-2]: path for path in units.glob("*.d/*-hold.conf")}
-        self.loaded = {service: path.read_text() for service, path in drop_ins.items()}
+        return {path.parent.name[:-2]: path.read_text() for path in units.glob("*.d/*-hold.conf")}
+
+    def reload(self) -> None:
+        self.loaded = self.drop_ins()
 
     def _script(self, name: str, env: dict[str, str], log: Path | None) -> Ran:
         self.disk.effect("begin", Path(name))
@@ -203,7 +205,13 @@ def _properties(machine: LinuxHost, unit: str) -> dict[str, str]:
     state, result = machine.units.get(unit, ("inactive", "success"))
     if unit in SERVICES:
         state = "active" if unit in machine.running else "inactive"
-    return {"ActiveState": state, "Result": result, "LoadState": "loaded", "ControlGroup": ""}
+    return {
+        "ActiveState": state,
+        "Result": result,
+        "LoadState": "loaded",
+        "ControlGroup": "",
+        "NeedDaemonReload": "no" if machine.loaded == machine.drop_ins() else "yes",
+    }
 
 
 def _systemd_run(machine: LinuxHost, words: list[str], _: str) -> Ran:
