@@ -6,7 +6,6 @@ a path that the caller names: the listing of a whole file system is never acted 
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -27,7 +26,7 @@ def make_disk(image: Path, *, mib: int) -> None:
     unfinished.unlink(missing_ok=True)
     with unfinished.open("wb") as opened:
         opened.truncate(mib * 1024 * 1024)
-    run(["mkfs.btrfs", "-q", "-m", "single", str(unfinished)])
+    run(["mkfs.btrfs", "-q", "-m", "dup", str(unfinished)])
     unfinished.rename(image)
 
 
@@ -37,6 +36,18 @@ def mount_disk(image: Path, directory: Path) -> None:
         return
     directory.mkdir(parents=True, exist_ok=True)
     run(["mount", "-t", "btrfs", "-o", "loop,noatime", str(image), str(directory)])
+
+
+def share(directory: Path) -> None:
+    """Let what is unmounted below a directory be unmounted in other mount namespaces too.
+
+    Without this, a mount namespace that somebody else makes keeps the disks busy to its end
+    (mount_namespaces(7)). Where PID 1 is systemd, it is so from the start.
+    """
+    if mountpoints(directory):
+        return
+    run(["mount", "--bind", str(directory), str(directory)])
+    run(["mount", "--make-shared", str(directory)])
 
 
 def unmount_below(directory: Path) -> None:
@@ -111,31 +122,21 @@ def set_read_only(path: Path, *, value: bool) -> None:
     run(["btrfs", "property", "set", "-f", str(path), "ro", "true" if value else "false"])
 
 
-def swap_in(fresh: Path, path: Path) -> None:
-    """Put a finished subvolume at ``path``; what was there is deleted. ``settle`` finishes it."""
-    old = _old(path)
-    if is_subvolume(path):
-        path.rename(old)
-    fresh.rename(path)
-    delete(old)
+def wait_freed(mountpoint: Path) -> None:
+    """Wait until the space of what was deleted can be used again.
 
-
-def settle(path: Path) -> None:
-    """After a cut-off ``swap_in`` or a cut-off making: back to what was, no halves beside it."""
-    old = _old(path)
-    if is_subvolume(old) and not is_subvolume(path):
-        old.rename(path)
-    delete(old)
-    delete(fresh_path(path))
+    Left alone, btrfs frees it within half a minute: when it next commits, cleans, and commits.
+    """
+    commit = ["btrfs", "filesystem", "sync", str(mountpoint)]
+    deleted = ["btrfs", "subvolume", "list", "-d", str(mountpoint)]
+    run(commit)
+    until(lambda: not run(deleted).stdout.strip(), timeout=30.0)
+    run(commit)
 
 
 def fresh_path(path: Path) -> Path:
-    """Where what shall replace ``path`` is made."""
+    """Where what shall be at ``path`` is made; then it is renamed, whole."""
     return path.with_name(f"{path.name}.new")
-
-
-def _old(path: Path) -> Path:
-    return path.with_name(f"{path.name}.old")
 
 
 def _children(path: Path) -> list[Path]:
@@ -153,7 +154,9 @@ def _children(path: Path) -> list[Path]:
 
 
 def _mountpoint_of(path: Path) -> Path:
-    return next(above for above in (path, *path.parents) if os.path.ismount(above))
+    # Not os.path.ismount: it takes every subvolume for a mount point.
+    mounted = {Path(line) for line in _mounts_of("self")}
+    return next(above for above in (path, *path.parents) if above in mounted)
 
 
 def _is_attached(image: Path) -> bool:
@@ -171,17 +174,15 @@ def _users(directory: Path) -> str:
 
 
 def _uses(pid: str, directory: Path) -> bool:
+    process = Path("/proc") / pid
     try:
-        opened = [fd.readlink() for fd in Path(f"/proc/{pid}/fd").iterdir()]
-        opened.append(Path(f"/proc/{pid}/cwd").readlink())
-        is_elsewhere = (
-            Path(f"/proc/{pid}/ns/mnt").readlink() != Path("/proc/self/ns/mnt").readlink()
-        )
-        if is_elsewhere:
-            opened += [Path(line) for line in _mounts_of(pid)]
+        links = [process / "cwd", process / "root", *(process / "fd").iterdir()]
+        used = [link.readlink() for link in links]
+        if not (process / "ns/mnt").samefile("/proc/self/ns/mnt"):
+            used += [Path(line) for line in _mounts_of(pid)]
     except OSError:
         return False
-    return any(path == directory or directory in path.parents for path in opened)
+    return any(path == directory or directory in path.parents for path in used)
 
 
 def _mounts_of(pid: str) -> list[str]:

@@ -1,8 +1,7 @@
 """The golden state of a host: its root and its data as they were frozen, and the way back to it.
 
 A freeze counts once its record is written, and the record names the copies; a freeze that was cut
-off leaves the one before it in force. A reset that was cut off leaves the host as it was or as it
-was frozen; run it again.
+off leaves the one before it in force. A reset that was cut off is finished before the next boot.
 
 The data disk carries subvolumes inside subvolumes (a product's ``live``, snapshots of it). A
 snapshot does not reach into those, so each is copied by itself and put back at its place.
@@ -98,13 +97,27 @@ def reset(paths: LabPaths, host: str) -> None:
         raise LabError(
             f"{host} was never frozen", hint="bring it to the state wanted, then Lab.freeze"
         )
+    for half in halves(paths, host):
+        disk.delete(half.path)
+        disk.wait_freed(half.path.parent)
+    finish_reset(paths, host)
+
+
+def finish_reset(paths: LabPaths, host: str) -> None:
+    """Put back what of a frozen host is not there: a reset begins with taking it away.
+
+    In that order because a file system that the host filled has no room for a snapshot.
+    """
+    if not is_frozen(paths, host):
+        return
     golden = Golden.model_validate_json(paths.golden(host).read_text())
     root, data = halves(paths, host)
     for half, copies in ((root, golden.root), (data, golden.data)):
-        disk.settle(half.path)
+        if disk.is_subvolume(half.path):
+            continue
         fresh = disk.fresh_path(half.path)
         _put_back(half.copies(host, golden.generation), copies, fresh)
-        disk.swap_in(fresh, half.path)
+        fresh.rename(half.path)
 
 
 def _copy(half: Half, host: str, generation: int) -> tuple[Copy, ...]:
@@ -119,6 +132,7 @@ def _copy(half: Half, host: str, generation: int) -> tuple[Copy, ...]:
 
 
 def _put_back(copies: Path, record: tuple[Copy, ...], fresh: Path) -> None:
+    disk.delete(fresh)
     for number, copy in enumerate(record):
         place = fresh / copy.place
         if number:

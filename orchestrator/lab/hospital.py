@@ -96,6 +96,7 @@ class Lab:
             ssh.forget_connection(self.paths)
             network.lower_network(self.name, self._say)
             disk.unmount_below(self.home)
+            host.forget_containers(self.name)
             if self.home.exists():
                 shutil.rmtree(self.home)
             self.paths.lock.unlink(missing_ok=True)
@@ -221,6 +222,7 @@ class Lab:
     def _lay_out(self) -> None:
         """All that has to be there before a host boots; quick when it is."""
         specs = record.hosts(self.paths)
+        disk.share(self.home)
         ssh.make_keys(self.paths, specs)
         network.raise_network(self.name)
         disk.make_disk(self.paths.roots_image, mib=_ROOTS_MIB)
@@ -234,11 +236,11 @@ class Lab:
     def _base(self) -> Path:
         """The base image, unpacked once a lab. A lab keeps the one that it began with."""
         base = self.paths.roots / "base"
-        disk.settle(base)
         if not disk.is_subvolume(base):
             archive = image.base_image(self.cache, self._say)
             self._say("unpacking the base image")
             fresh = disk.fresh_path(base)
+            disk.delete(fresh)
             disk.create(fresh)
             image.unpack_image(archive, fresh)
             fresh.rename(base)

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from orchestrator.errors import LabError
-from orchestrator.lab import disk, network
+from orchestrator.lab import disk, golden, network
 from orchestrator.lab.cage import Cage
 from orchestrator.lab.image import mask
 from orchestrator.lab.model import HostSpec, Login
@@ -29,6 +29,7 @@ _POWER_OFF = signal.SIGRTMIN + 4
 _ASK_AGAIN = 2.0
 #: systemd-nspawn's exit status when the container asked to be rebooted and we keep the unit.
 _REBOOT = 133
+_PROPAGATED = Path("/run/systemd/nspawn/propagate")
 _NO_SESSIONS = "systemd-logind.service"
 
 
@@ -36,12 +37,12 @@ def make_host(paths: LabPaths, host: HostSpec, *, base: Path) -> None:
     """Make a host's root and its data disk, unless they are there; mount the data disk."""
     disk.make_disk(paths.data_image(host.name), mib=host.data_mib)
     disk.mount_disk(paths.data_image(host.name), paths.data_disk(host.name))
-    disk.settle(paths.data(host.name))
+    golden.finish_reset(paths, host.name)
     disk.create(paths.data(host.name))
     root = paths.root(host.name)
-    disk.settle(root)
     if not disk.is_subvolume(root):
         fresh = disk.fresh_path(root)
+        disk.delete(fresh)
         disk.snapshot(base, fresh, writable=True)
         _personalise(fresh, paths, host)
         fresh.rename(root)
@@ -115,6 +116,12 @@ def stop(cage: Cage) -> None:
         f"{cage.host} does not stop: still running after {STOPPING:.0f} s",
         hint="look at its journal, or pull the plug: Lab.crash",
     )
+
+
+def forget_containers(lab: str) -> None:
+    """Remove what systemd-nspawn leaves behind for each machine that it ran."""
+    for left in _PROPAGATED.glob(f"{lab}-*"):
+        left.rmdir()
 
 
 def last_words(log: Path, *, lines: int = 5) -> str:

@@ -79,7 +79,10 @@ FILES = {
 _ARCHIVE = "root.tar.zst"
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 #: Namespaces of its own: its mounts and its processes end with it, also when it is killed.
-_CONTAINED = ("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
+_CONTAINED = (
+    *("unshare", "--mount", "--propagation=slave", "--pid", "--mount-proc"),
+    *("--fork", "--kill-child=KILL"),
+)
 
 
 def recipe_key() -> str:
