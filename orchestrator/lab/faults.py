@@ -72,6 +72,7 @@ def lift(run: Run, fault: str) -> None:
         LabError: there is no such fault, or it could not be undone.
     """
     _known(fault)
+    put(run, _PROGRAM, program())
     run(["python3", "-IB", _PROGRAM, "lift", fault])
 
 

@@ -57,11 +57,14 @@ class Hospital:
 
 
 def provision(run: Run, hospital: Hospital, release: Bundle) -> Rest:
-    """Make a freshly booted host this hospital's PACS, running ``release``; its web service.
+    """Make a host this hospital's PACS, running ``release``; its web service.
+
+    Begins from nothing: what an earlier attempt left, with all that was stored, is removed.
 
     Raises:
         LabError: a step failed, or the archive did not answer within a minute.
     """
+    run(["sh", "-c", _CLEAR])
     _make_storage(run)
     _make_database(run, hospital)
     install(run, release)
@@ -154,6 +157,15 @@ LimitNOFILE=65536
 
 [Install]
 WantedBy=multi-user.target
+"""
+
+
+_CLEAR = f"""
+systemctl disable --now orthanc.service 2>/dev/null
+[ ! -e /etc/postgresql/15/main ] || pg_dropcluster --stop 15 main || exit 1
+[ ! -e {LIVE} ] || btrfs subvolume delete {LIVE} || exit 1
+rm -rf {RELEASES} {SETTINGS} {LOGS} {UNIT}
+! getent passwd orthanc || userdel orthanc
 """
 
 

@@ -1,0 +1,149 @@
+"""The two hospitals of the demonstration, as wardship finds them: provisioned, filled, frozen.
+
+Joins the lab's machinery (hosts) with its content (an archive, studies, a fleet directory).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.fleet.model import Fleet
+from orchestrator.lab import artifacts, seed
+from orchestrator.lab.fleet_files import Declared, write_fleet
+from orchestrator.lab.guest import Rest, Run, over
+from orchestrator.lab.hospital import Lab
+from orchestrator.lab.loss import Stored
+from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY, HostSpec
+from orchestrator.lab.provision import Hospital, Remote, provision, web
+from orchestrator.lab.studies import Archive
+
+#: What the hospitals run when wardship comes.
+FOUND = "1.10.1"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A hospital of the demonstration, without its secrets."""
+
+    facility: str
+    title: str
+    country: str
+    timezone: str
+    ae_title: str
+    modality: Remote
+    archive: Archive
+
+
+PLACES = {
+    "pacs-a": Place(
+        "hospital-a",
+        "Hospital A",
+        "SZ",
+        "Africa/Mbabane",
+        "HOSPITALA",
+        Remote("CT1", str(MODALITY), 11104),
+        Archive("a"),
+    ),
+    "pacs-b": Place(
+        "hospital-b",
+        "Hospital B",
+        "PT",
+        "Europe/Lisbon",
+        "HOSPITALB",
+        Remote("MR1", str(MODALITY), 11105),
+        Archive("b"),
+    ),
+}
+
+
+class Demo:
+    """A lab with hospitals in it. ``say`` hears one line for each step that takes time."""
+
+    def __init__(self, lab: Lab, *, say: Callable[[str], None]) -> None:
+        self.lab = lab
+        self._say = say
+
+    @property
+    def fleet_directory(self) -> Path:
+        """Where the lab's fleet is declared."""
+        return self.lab.home / "fleet"
+
+    def up(self, hosts: tuple[HostSpec, ...] = DEFAULT_HOSTS, *, release: str = "1.12.7") -> Fleet:
+        """Everything from nothing, or what is missing of it; ``release`` is what is mandated.
+
+        Raises:
+            LabError: the lab could not be made.
+        """
+        releases = artifacts.bundles(cache=self.lab.cache, say=self._say)
+        self.lab.up(hosts)
+        for spec in hosts:
+            self._found(spec, releases[FOUND])
+        declared = [self._declared(spec) for spec in hosts]
+        key = self.lab.paths.ssh_key
+        return write_fleet(
+            self.fleet_directory, declared, releases=releases, ssh_key=key, release=release
+        )
+
+    def run(self, host: str) -> Run:
+        """Runs commands on a host."""
+        return over(self.lab.ssh_argv(host))
+
+    def rest(self, host: str) -> Rest:
+        """The web service of a host's archive."""
+        return web(self.run(host), self.hospital(host))
+
+    def hospital(self, host: str) -> Hospital:
+        """A hospital with its secrets, which are made once in a lab's life."""
+        place = PLACES[host]
+        kept = self.lab.home / "hosts" / f"{host}.secrets.json"
+        if not kept.exists():
+            kept.touch(mode=0o600)
+            kept.write_text(json.dumps([secrets.token_hex(12), secrets.token_hex(12)]))
+        web_password, database_password = json.loads(kept.read_text())
+        return Hospital(
+            title=place.title,
+            ae_title=place.ae_title,
+            web_password=web_password,
+            database_password=database_password,
+            modalities=(place.modality,),
+        )
+
+    def objects(self, host: str) -> tuple[Stored, ...]:
+        """What the host's archive was filled with."""
+        return seed.prepare(PLACES[host].archive, cache=self.lab.cache).objects
+
+    def reset(self, host: str) -> None:
+        """Put a hospital back to how it was found, and wait until its host answers."""
+        self.lab.reset(host)
+        self.lab.boot(host)
+        self.lab.wait_ssh(host)
+
+    def _found(self, spec: HostSpec, release: artifacts.Bundle) -> None:
+        """Make a hospital of a host and freeze it, unless that was done to the end before."""
+        done = self.lab.home / "hosts" / f"{spec.name}.found"
+        if done.exists():
+            return
+        self._say(f"{spec.name}: provisioning {release.version}, filling its archive")
+        rest = provision(self.run(spec.name), self.hospital(spec.name), release)
+        seed.seed(rest, seed.prepare(PLACES[spec.name].archive, cache=self.lab.cache))
+        self.lab.stop(spec.name)
+        self.lab.freeze(spec.name)
+        done.touch()
+        self.lab.boot(spec.name)
+        self.lab.wait_ssh(spec.name)
+
+    def _declared(self, spec: HostSpec) -> Declared:
+        place = PLACES[spec.name]
+        return Declared(
+            facility=place.facility,
+            country=place.country,
+            timezone=place.timezone,
+            host=spec.name,
+            address=str(spec.address),
+            host_key=self.lab.paths.host_key(spec.name).with_suffix(".pub").read_text(),
+            hospital=self.hospital(spec.name),
+        )
