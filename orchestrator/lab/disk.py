@@ -170,7 +170,7 @@ def _is_attached(image: Path) -> bool:
 def _users(directory: Path) -> str:
     """Processes with a mount below a directory in their view, or a file open there."""
     held = [pid for pid in _pids() if _uses(pid, directory)]
-    return ", ".join(f"{pid} ({_name(pid)})" for pid in held[:5]) or "the kernel"
+    return ", ".join(f"{pid} ({_name(pid)})" for pid in held[:5]) or "a container that booted since"
 
 
 def _uses(pid: str, directory: Path) -> bool:

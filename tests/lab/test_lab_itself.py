@@ -253,6 +253,10 @@ def test_two_labs_do_not_meet(lab: Lab, other: Lab) -> None:
     other.up([twin])
     other.run(A, ["touch", "/data/other"])
     assert lab.run(A, ["test", "-e", "/data/other"], check=False).returncode == 1
+    # A container that boots now has seen the other lab's disks, and must not keep them busy.
+    lab.crash(A)
+    lab.boot(A)
+    lab.wait_ssh(A)
     other.down()
     assert traces(other.name) == []
     assert lab.run(A, ["true"]).is_ok
