@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from orchestrator.report.model import Cause
 from orchestrator.report.privacy import without_patients
-from orchestrator.report.timeline import redirected_to
+from orchestrator.report.timeline import SETTLED, redirected_to
 from orchestrator.rollout.model import Entry, Event, Record, State
 from orchestrator.verify.model import CheckReport, CheckResult, Moment
 
@@ -79,10 +79,7 @@ def _first_reason(record: Record) -> Entry | None:
 
 
 def _is_reason(entry: Entry) -> bool:
-    if redirected_to(entry) is not None:
-        # Giving a change back that needed hands is the end of a story, not its cause.
-        return entry.state is not State.NEEDS_HANDS
-    return entry.event not in {None, Event.DONE}
+    return redirected_to(entry) is not None or entry.event not in {None, Event.DONE}
 
 
 def _cause(record: Record, entry: Entry, reports: CheckReports, *, lead: str) -> Cause:
@@ -169,6 +166,8 @@ def remarks(record: Record) -> tuple[str, ...]:
 
 def _remark(record: Record, entry: Entry) -> str:
     to = redirected_to(entry)
+    if entry.state is State.NEEDS_HANDS and to is not None and to not in SETTLED:
+        return f"It had needed hands. A person asked to try again: {_short(entry.because)}."
     if entry.state is State.NEEDS_HANDS and to is not None:
         return f"It had needed hands. A person mended it and gave it back: {_short(entry.because)}."
     if entry.state is State.COMMITTED and to is not None:

@@ -31,7 +31,7 @@ LABELS: dict[State, str] = {
 }
 _SHUTS = frozenset({State.QUIESCING, State.RESTORING})
 _OPENS = frozenset({State.OPENING, State.REOPENING})
-_SETTLED = frozenset({State.COMMITTED, State.RESTORED, State.NOT_STARTED})
+SETTLED = frozenset({State.COMMITTED, State.RESTORED, State.NOT_STARTED})
 
 
 def redirected_to(entry: Entry) -> State | None:
@@ -89,7 +89,7 @@ def stretches(record: Record, *, as_of: datetime) -> tuple[Stretch, ...]:
     rows: list[tuple[int, list[Activity]]] = []
     for activity in activities(record.entries):
         where = _where(activity, out)
-        if rows and rows[-1][0] == where and not _is_later(rows[-1][1][-1], activity):
+        if rows and rows[-1][0] == where and not _is_later(activity):
             rows[-1][1].append(activity)
         else:
             rows.append((where, [activity]))
@@ -115,9 +115,9 @@ def _where(activity: Activity, out: Sequence[Outage]) -> int:
     return -1
 
 
-def _is_later(last: Activity, activity: Activity) -> bool:
-    """Whether a person came back to it after it had ended."""
-    return activity.event == "asked" and State(last.state) in _OPENS
+def _is_later(activity: Activity) -> bool:
+    """Whether a person came back to it, perhaps days after it had ended."""
+    return activity.event == "asked" and activity.state == State.COMMITTED
 
 
 def _opened(activity: Activity) -> bool:
@@ -163,7 +163,7 @@ def _unended(begun: Sequence[Entry]) -> Activity:
 
 
 def _by_a_person(entry: Entry) -> Activity:
-    is_clear = entry.state is State.NEEDS_HANDS and redirected_to(entry) in _SETTLED
+    is_clear = entry.state is State.NEEDS_HANDS and redirected_to(entry) in SETTLED
     return Activity(
         state=entry.state,
         label="A person gives it back" if is_clear else "A person asks for it to be put back",

@@ -92,6 +92,14 @@ def test_a_person_who_puts_a_committed_change_back_is_its_cause() -> None:
     assert "a person asked for it: slow" in _sentence(record)
 
 
+def test_what_happened_before_a_commit_is_not_why_it_is_put_back_later() -> None:
+    story = applied().fails(State.VERIFYING, 4, "no answer")
+    story.fails(State.REVERTING, 1, "the host had committed", event=Event.OTHERWISE)
+    story.does(State.OPENING, 1).is_sent(State.COMMITTED, State.REVERSING, "slow")
+    record = story.does(State.REVERSING, 1).record(State.RESTORED, cause="no answer")
+    assert "a person asked for it: slow" in _sentence(record)
+
+
 def test_giving_a_change_back_is_told_and_is_not_its_cause() -> None:
     story = applied().fails(State.VERIFYING, 4, "first").fails(State.REVERTING, 1, "second")
     story.is_sent(State.NEEDS_HANDS, State.RESTORED, "mended the disk")
@@ -99,6 +107,25 @@ def test_giving_a_change_back_is_told_and_is_not_its_cause() -> None:
     assert report.cause is not None
     assert "first" in report.cause.sentence
     assert "mended the disk" in report.remarks[0]
+
+
+def test_a_change_that_could_not_be_put_back_stays_committed_without_a_cause() -> None:
+    story = applied().does(State.VERIFYING, 4).does(State.COMMITTING, 1).does(State.OPENING, 1)
+    story.is_sent(State.COMMITTED, State.REVERSING, "slow")
+    story.fails(State.REVERSING, 1, "a younger change is there")
+    report = build(story.record(State.COMMITTED, cause="slow"), {})
+    assert report.cause is None
+    assert any("a younger change is there" in remark for remark in report.remarks)
+
+
+def test_trying_again_is_not_told_as_giving_back() -> None:
+    story = applied().fails(State.VERIFYING, 4, "first").fails(State.REVERTING, 1, "second")
+    story.is_sent(State.NEEDS_HANDS, State.REVERTING, "disk is mended")
+    record = story.fails(State.REVERTING, 1, "third").record(State.NEEDS_HANDS, cause="first")
+    report = build(record, {})
+    assert report.remarks == ("It had needed hands. A person asked to try again: disk is mended.",)
+    assert report.stopped_by is not None
+    assert "third" in report.stopped_by.sentence
 
 
 def test_a_commit_without_results_is_not_said_to_have_passed() -> None:
@@ -186,6 +213,21 @@ def test_a_check_of_the_products_role_is_grouped_as_such() -> None:
         update={"results": (*report.results, own)}
     ).model_dump_json()
     assert build(record, docs).hosts[0].groups[-1].title == "What the product's own role looks at"
+
+
+def test_what_an_own_check_protects_is_known_though_it_gave_no_answer_later() -> None:
+    record, docs = build_a.committed()
+    found: list[CheckResult] = [
+        CheckResult(check="own", status="passed", protects="It is what it says."),
+        CheckResult.unknown("own", because="no answer"),
+    ]
+    for moment, own in zip(("baseline", "applied"), found, strict=True):
+        report = CheckReport.model_validate_json(docs[f"{moment}/{HOST}"])
+        results = (*report.results, own)
+        docs[f"{moment}/{HOST}"] = report.model_copy(update={"results": results}).model_dump_json()
+    lines = [line for group in build(record, docs).hosts[0].groups for line in group.lines]
+    own_line = next(line for line in lines if line.check == "own")
+    assert own_line.protects == "It is what it says."
 
 
 def test_groups_with_something_amiss_come_first() -> None:

@@ -67,6 +67,20 @@ def test_the_days_between_commit_and_restore_belong_to_no_stretch() -> None:
     assert sum(s.seconds for s in found) < 120
 
 
+def test_days_between_two_requests_belong_to_no_stretch() -> None:
+    story = applied().does(State.VERIFYING, 4).does(State.COMMITTING, 1).does(State.OPENING, 1)
+    for _ in range(2):
+        story.is_sent(State.COMMITTED, State.REVERSING, "slow", later=86_400)
+        story.fails(State.REVERSING, 1, "a younger change is there")
+    record = story.record(State.COMMITTED)
+    assert sum(s.seconds for s in stretches(record, as_of=record.since)) < 120
+
+
+def test_an_outage_that_goes_on_is_a_stretch_of_its_own() -> None:
+    record, _ = needs_hands()
+    assert [s.clinic for s in stretches(record, as_of=record.since)] == ["working", "out"]
+
+
 def test_a_step_that_was_begun_again_is_one_with_two_attempts() -> None:
     record, _ = needs_hands()
     (reverting,) = [a for a in activities(record.entries) if a.state == State.REVERTING]
