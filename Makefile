@@ -6,8 +6,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# What stands beside wardship in PATH, so that ansible-lint and the tests find .venv's programs.
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+# ansible-lint and the tests start .venv's programs, the lab starts the system's.
+export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 
 # The long ones first: two at a time, all their complaints at once, each one's output in one piece.
