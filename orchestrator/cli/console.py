@@ -21,6 +21,13 @@ from orchestrator.errors import FleetError, PlanError, WardshipError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
+
+class NobodyToAskError(WardshipError):
+    """A person was needed and there is no terminal; the command line could have said it."""
+
+    exit_code = 64
+
+
 Answer = BaseModel | Mapping[str, JsonValue]
 
 
@@ -74,10 +81,10 @@ class Console:
         """A text that was not given: asked for on a terminal.
 
         Raises:
-            WardshipError: there is nobody to ask.
+            NobodyToAskError: there is no terminal.
         """
         if not self.is_terminal:
-            raise WardshipError(f"{option} is missing", hint=f"give {option} TEXT")
+            raise NobodyToAskError(f"{option} is missing", hint=f"give {option} TEXT")
         self._err.print(f"{option.lstrip('-')}: ", end="")
         return sys.stdin.readline().strip() or self.need(option)
 
@@ -85,10 +92,10 @@ class Console:
         """Ask a person; ``otherwise`` says how to answer beforehand.
 
         Raises:
-            WardshipError: there is nobody to ask.
+            NobodyToAskError: there is no terminal.
         """
         if not self.is_terminal:
-            raise WardshipError("there is nobody to ask here", hint=otherwise)
+            raise NobodyToAskError("there is nobody to ask here", hint=otherwise)
         self._err.print(clean(f"{question} [y/N] "), end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
