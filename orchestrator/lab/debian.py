@@ -95,8 +95,7 @@ class Suite:
             )
         planned = self._apt("apt-get", "--simulate", *install, *packages).stdout
         return {
-            f"{name}={version}": self._archive(name, version)
-            for name, version in _installs(planned)
+            f"{name}={version}": self._archive(name, version) for name, version in installs(planned)
         }
 
     def _archive(self, package: str, version: str) -> Path:
@@ -179,7 +178,8 @@ def _newer_keyrings(root: Path) -> Iterator[Path]:
         yield into / _KEYRING.relative_to("/")
 
 
-def _installs(simulated: str) -> list[tuple[str, str]]:
+def installs(simulated: str) -> list[tuple[str, str]]:
+    """The packages, with their versions, that ``apt-get --simulate`` says it would install."""
     return sorted((found["name"], found["version"]) for found in _INSTALL.finditer(simulated))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator.fleet.model import Fleet
 from orchestrator.lab import artifacts, seed
 from orchestrator.lab.fleet_files import Declared, write_fleet
-from orchestrator.lab.guest import Rest, Run, over
+from orchestrator.lab.guest import Rest, Run
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.loss import Stored
 from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY, HostSpec
@@ -90,7 +90,7 @@ class Demo:
 
     def run(self, host: str) -> Run:
         """Runs commands on a host."""
-        return over(self.lab.ssh_argv(host))
+        return self.lab.guest(host)
 
     def rest(self, host: str) -> Rest:
         """The web service of a host's archive."""

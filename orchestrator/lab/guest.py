@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -89,21 +87,3 @@ def wait_until(
         if clock() >= deadline:
             raise LabError(f"{what}: not within {seconds:.0f} s", hint="look at the host's journal")
         pause(0.2)
-
-
-def over(ssh: Sequence[str]) -> Run:
-    """A ``Run`` through a command that takes a line for a shell, such as ``ssh HOST``."""
-
-    def run(argv: Sequence[str], *, input: bytes | None = None) -> bytes:  # noqa: A002
-        done = subprocess.run(
-            [*ssh, shlex.join(argv)], input=input or b"", capture_output=True, check=False
-        )
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
-            raise LabError(
-                f"{' '.join(argv)[:120]} ended with {done.returncode}: {' / '.join(said)}",
-                hint="look at the host's journal",
-            )
-        return done.stdout
-
-    return run
