@@ -151,7 +151,7 @@ class AnsibleRunner:
             limit=",".join(hosts),
             cmdline=shlex.join(arguments),
             envvars=environment,
-            settings={"job_timeout": timeout},
+            timeout=timeout,
             suppress_env_files=True,
             quiet=True,
             # Given on purpose: without one, ansible-runner takes over SIGTERM and SIGINT.
