@@ -7,6 +7,7 @@ files and telling line numbers is ``load``'s.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
@@ -25,8 +26,11 @@ Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$")]
 
 
+_timezones = cache(available_timezones)
+
+
 def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _timezones():
         raise ValueError("no such time zone; expected an IANA name such as Africa/Mbabane")
     return name
 
