@@ -5,10 +5,12 @@ Needs root and btrfs; a cold cache costs the building of the base image once.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 
 from orchestrator.errors import LabError
 from orchestrator.lab import golden, image
+from orchestrator.lab.guest import put
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.model import DEFAULT_HOSTS, HostSpec, HostState
 from orchestrator.lab.run import attempt, run, until
@@ -300,6 +303,40 @@ def test_down_of_what_is_not_there_is_fine_and_twice_as_well(other: Lab) -> None
     other.down()
     assert traces(other.name) == []
     assert other.status().hosts == ()
+
+
+def test_where_systemd_is_pid_1_a_cage_is_a_service(lab: Lab) -> None:
+    """The hosts have systemd as PID 1, and cages need nothing but Python: try them there."""
+    for module in ("orchestrator.errors", "orchestrator.lab.run", "orchestrator.lab.cage"):
+        source = importlib.util.find_spec(module)
+        assert source is not None
+        assert source.origin is not None
+        inside = f"/opt/selftest/{module.replace('.', '/')}.py"
+        put(lab.guest(B), inside, Path(source.origin).read_bytes())
+    program = textwrap.dedent(
+        """
+        import pathlib, sys
+        sys.path.insert(0, "/opt/selftest")
+        from orchestrator.lab.cage import Cage, cages
+        from orchestrator.lab.run import until
+        script, log = pathlib.Path("/root/script.sh"), pathlib.Path("/root/log")
+        script.write_text("echo began; setsid sleep 600 & sleep 600")
+        cage = Cage("inner", "one")
+        cage.launch(script, log)
+        assert until(lambda: len(cage.members()) == 3, timeout=10), cage.members()
+        assert cages("inner") == [cage]
+        assert log.read_text() == "began\\n"
+        cage.kill()
+        assert cage.members() == []
+        cage.remove()
+        assert cages("inner") == []
+        cage.launch(script, log)
+        assert until(lambda: len(cage.members()) == 3, timeout=10), cage.members()
+        cage.kill()
+        cage.remove()
+        """
+    )
+    lab.run(B, ["python3", "-"], stdin=program.encode(), timeout=60)
 
 
 def test_a_damaged_base_image_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
