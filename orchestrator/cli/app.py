@@ -80,14 +80,17 @@ def execute(arguments: Sequence[str]) -> int:
     except TyperException as error:
         return _wrong_usage(error)
     except (Abort, KeyboardInterrupt):
-        console.bug("interrupted")
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; Python must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         return _bug(error)
+    if code == INTERRUPTED:
+        console.bug(
+            "interrupted; what was under way on a host goes on there. next: wardship status"
+        )
     return code if isinstance(code, int) else 0
 
 

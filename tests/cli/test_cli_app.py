@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.cli import app as cli
 from orchestrator.cli.console import clean
+from orchestrator.cli.context import Context
 from orchestrator.errors import FleetError, PlanError, RestoreError, RolloutError, SurveyError
 from tests.cli.conftest import Wardship
 
@@ -56,8 +57,10 @@ def test_an_interrupt_is_130(wardship: Wardship, monkeypatch: pytest.MonkeyPatch
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "app", interrupted)
-    assert wardship("fleet", "show").code == 130
+    monkeypatch.setattr(Context, "fleet", interrupted)
+    said = wardship("fleet", "show")
+    assert said.code == 130
+    assert "interrupted" in said.err
 
 
 def test_global_options_may_stand_anywhere_before_two_dashes() -> None:
