@@ -25,6 +25,7 @@ from orchestrator.wire.errors import Garbled
 
 PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 PADDING = 0xFFFCFFFC
+UNDEFINED = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ def _add(digest: Any, dataset: Dataset, tag: BaseTag) -> None:
     if tag.group == 0x0002 or tag.element == 0x0000 or tag == PADDING:
         return
     element = dataset.get_item(tag)
+    if isinstance(element, RawDataElement):
+        _require_whole(element)
     if isinstance(element, RawDataElement) and _vr(element) != "SQ":
         _frame(digest, tag, element.value or b"")
         return
@@ -127,6 +130,13 @@ def _add(digest: Any, dataset: Dataset, tag: BaseTag) -> None:
             _add(digest, item, inner)
         digest.update(b"]")
     digest.update(b")")
+
+
+def _require_whole(element: RawDataElement) -> None:
+    """pydicom takes what there is where a data set ends too early."""
+    there = len(element.value or b"")
+    if element.length not in (there, UNDEFINED):
+        raise ValueError(f"element {element.tag} has {there} of {element.length} bytes")
 
 
 def _vr(element: RawDataElement) -> str:

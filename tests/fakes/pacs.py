@@ -1,0 +1,175 @@
+"""A PACS on loopback that lives by DICOM's rules, and breaks one of them when told to.
+
+Answers C-ECHO, C-STORE, C-FIND, C-GET and C-MOVE out of memory, under its own AE title only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self
+
+from pydicom import Dataset
+from pynetdicom import AE, build_context, evt
+
+from orchestrator.wire.association import Peer
+from orchestrator.wire.dicom import EXPLICIT, FIND, GET, IMPLICIT, MOVE, VERIFICATION
+from orchestrator.wire.objects import StoredObject
+from orchestrator.wire.receiver import received
+
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+PENDING, SUCCESS, FAILURE, UNKNOWN_DESTINATION = 0xFF00, 0x0000, 0xC000, 0xA801
+
+
+@dataclass
+class Faults:
+    """What is broken. The default is nothing."""
+
+    #: Seconds before any answer.
+    slow: float = 0.0
+    #: The status of every C-STORE.
+    store: int = SUCCESS
+    #: The status of every C-FIND.
+    find: int = SUCCESS
+    #: End the association in the middle of a C-FIND.
+    hangs_up: bool = False
+    #: Add this to the last byte of every object that goes out.
+    alters: int = 0
+    #: Answer as if nothing were stored.
+    empty: bool = False
+
+
+@dataclass
+class FakePacs:
+    """Listens while the context lasts. ``destinations``: AE title → port on loopback."""
+
+    ae_title: str = "FAKEPACS"
+    destinations: dict[str, int] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
+    objects: dict[str, StoredObject] = field(default_factory=dict)
+    associations: int = 0
+    _server: Any = None
+
+    def __enter__(self) -> Self:
+        entity = AE(ae_title=self.ae_title)
+        entity.require_called_aet = True
+        for service in (VERIFICATION, FIND, GET, MOVE):
+            entity.add_supported_context(service, [EXPLICIT, IMPLICIT])
+        entity.add_supported_context(
+            SECONDARY_CAPTURE, [EXPLICIT, IMPLICIT], scu_role=True, scp_role=True
+        )
+        self._server = entity.start_server(
+            ("127.0.0.1", 0),
+            block=False,
+            evt_handlers=[
+                (evt.EVT_ACCEPTED, self._count),
+                (evt.EVT_C_ECHO, self._echo),
+                (evt.EVT_C_STORE, self._store),
+                (evt.EVT_C_FIND, self._find),
+                (evt.EVT_C_GET, self._get),
+                (evt.EVT_C_MOVE, self._move),
+            ],
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+
+    def mend(self) -> None:
+        """As new: nothing stored, nothing broken, nobody known."""
+        self.faults, self.objects, self.destinations = Faults(), {}, {}
+        self.associations = 0
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def peer(self, **other: Any) -> Peer:
+        """This PACS as its clients know it."""
+        return replace(Peer("127.0.0.1", self.port, self.ae_title, timeout=5.0), **other)
+
+    def _count(self, _event: Any) -> None:
+        self.associations += 1
+
+    def _echo(self, _event: Any) -> int:
+        time.sleep(self.faults.slow)
+        return SUCCESS
+
+    def _store(self, event: Any) -> int:
+        if self.faults.store == SUCCESS:
+            arrived = received(event)
+            self.objects[arrived.sop_instance] = arrived
+        return self.faults.store
+
+    def _find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        if self.faults.find != SUCCESS:
+            yield self.faults.find, None
+            return
+        for study in self._studies(event.identifier):
+            yield PENDING, study
+            if self.faults.hangs_up:
+                event.assoc.abort()
+
+    def _studies(self, query: Dataset) -> list[Dataset]:
+        found: dict[str, Dataset] = {}
+        for stored in self._matching(query):
+            dataset = stored.dataset()
+            answer = found.setdefault(dataset.StudyInstanceUID, Dataset())
+            answer.QueryRetrieveLevel = "STUDY"
+            answer.StudyInstanceUID = dataset.StudyInstanceUID
+            answer.PatientID = dataset.PatientID
+            answer.SOPClassesInStudy = stored.sop_class
+            count = int(answer.get("NumberOfStudyRelatedInstances") or 0)
+            answer.NumberOfStudyRelatedInstances = count + 1
+        return list(found.values())
+
+    def _matching(self, query: Dataset) -> list[StoredObject]:
+        if self.faults.empty:
+            return []
+        return [stored for stored in self.objects.values() if _matches(stored.dataset(), query)]
+
+    def _out(self, query: Dataset) -> list[Dataset]:
+        return [self._altered(stored).dataset() for stored in self._matching(query)]
+
+    def _altered(self, stored: StoredObject) -> StoredObject:
+        last = (stored.data[-1] + self.faults.alters) % 256
+        return replace(stored, data=stored.data[:-1] + bytes([last]))
+
+    def _get(self, event: Any) -> Iterator[Any]:
+        going = self._out(event.identifier)
+        yield len(going)
+        for dataset in going:
+            yield PENDING, dataset
+
+    def _move(self, event: Any) -> Iterator[Any]:
+        port = self.destinations.get(event.move_destination)
+        if port is None:
+            yield None, None
+            return
+        contexts = [build_context(SECONDARY_CAPTURE, EXPLICIT)]
+        yield "127.0.0.1", port, {"ae_title": event.move_destination, "contexts": contexts}
+        going = self._out(event.identifier)
+        yield len(going)
+        for dataset in going:
+            yield PENDING, dataset
+
+
+def _matches(dataset: Dataset, query: Dataset) -> bool:
+    """Single value, list of UID and trailing wildcard matching (PS3.4 annex C.2.2.2)."""
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "PatientID"):
+        wanted = query.get(keyword)
+        if not wanted:
+            continue
+        value = str(dataset.get(keyword))
+        listed = [wanted] if isinstance(wanted, str) else [str(uid) for uid in wanted]
+        prefix = str(wanted).removesuffix("*") if str(wanted).endswith("*") else None
+        if not (value in listed or (prefix is not None and value.startswith(prefix))):
+            return False
+    return True
