@@ -1,4 +1,4 @@
-"""A restore that is made to fail: a person is needed, told what to do, and cannot clear too early."""
+"""A restore that is made to fail: a person is needed, told what to do, and cannot clear too soon."""
 
 from __future__ import annotations
 
