@@ -21,6 +21,8 @@ BECAUSE = "the host went down before the change was decided"
 
 def boot(host: Host) -> Dict[str, Any]:
     """Look at the unfinished change and end it; what was found and done."""
+    if not host.layout.changes.is_dir():
+        return {"found": None, "did": []}
     with locked(host.system, host.layout.lock):
         change = unfinished(host)
         if change is None:

@@ -6,7 +6,7 @@ from . import door, hold, records, services
 from .change import facts
 from .outcome import FailedError
 from .phases import COMMIT, ENDS, RESTORE
-from .work import Work
+from .work import Work, was_touched
 
 
 def run(work: Work) -> None:
@@ -15,7 +15,8 @@ def run(work: Work) -> None:
         raise FailedError("open needs a decision")
     over = work.change.finished()
     if over is None or over["end"] != ENDS[target]:
-        ensure_started(work, manifest.to_release if target == COMMIT else manifest.from_release)
+        if was_touched(work):
+            ensure_started(work, manifest.to_release if target == COMMIT else manifest.from_release)
         hold.release(work.host, manifest.services)
         door.open_up(work.host)
         finish(work, ENDS[target])

@@ -41,7 +41,8 @@ def judge(record: Optional[str], *, same_boot: bool, unit: Unit, limit: int) -> 
         return RUNNING, ""
     if unit.result == "timeout":
         return FAILED, f"its maximum run time of {limit} s was reached"
-    return INTERRUPTED, f"its program died ({unit.result or 'no trace of its unit'})"
+    how = "it left no trace" if unit.result in ("", "success") else unit.result
+    return INTERRUPTED, f"its program died: {how}"
 
 
 @dataclass(frozen=True)

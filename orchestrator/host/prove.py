@@ -41,17 +41,20 @@ class Proof:
         self.files += 1
         self.bytes += before.st_size
         try:
-            now = live.lstat()
+            self._compare(name, before, kept, live)
         except FileNotFoundError:
             self.missing.append(name)
-            return
+        else:
+            self._draw(name, live)
+
+    def _compare(self, name: str, before: os.stat_result, kept: Path, live: Path) -> None:
+        now = live.lstat()
         if (now.st_mode, now.st_size) != (before.st_mode, before.st_size):
             self.resized.append(name)
         elif _marks(now) != _marks(before):
             self.reread += 1
             if _hash(kept) != _hash(live):
                 self.differing.append(name)
-        self._draw(name, live)
 
     def _draw(self, name: str, live: Path) -> None:
         """Reservoir sampling: each file equally likely, without a list of all of them."""

@@ -13,21 +13,29 @@ from . import door, evidence, hold, saved, services, volumes
 from .change import look
 from .outcome import FailedError
 from .phases import ABSENT, SUCCEEDED
-from .work import Work, current_release
+from .work import Work, current_release, was_touched
+
+ROOM = 256 * 1024 * 1024
+"""Bytes that a database needs to start in."""
+PATIENCE = 60.0
+"""Seconds until the file system has given back what was removed."""
 
 
 def run(work: Work) -> None:
     manifest = work.manifest
+    if not was_touched(work):
+        work.note("nothing had begun: nothing to put back")
+        return
     door.shut(work.host, manifest)
     hold.forbid_start(work.host)
     hold.hold(work.host, manifest.services)
-    stop(work)
     if look(work.change, "apply")[0] == ABSENT:
         work.note("nothing was changed: only started again")
     else:
+        stop(work)
         evidence.keep(work)
         put_back(work)
-    hold.hold(work.host, manifest.services)  # what was put back may lack the drop-ins
+        hold.hold(work.host, manifest.services)  # what was put back may lack the drop-ins
     hold.allow_start(work.host)
     work.must("start", manifest.from_release)
     if work.has("carry"):
@@ -36,9 +44,7 @@ def run(work: Work) -> None:
 
 def stop(work: Work) -> None:
     """Stop what runs, in order if the script can, and in any case."""
-    applied = look(work.change, "apply")[0] != ABSENT
-    guess = work.manifest.to_release if applied else work.manifest.from_release
-    ran = work.script("stop", current_release(work.change) or guess)
+    ran = work.script("stop", current_release(work.change) or work.manifest.to_release)
     if ran.code != 0:
         work.note(f"script stop failed, stopping the services without it: {ran.reason}")
     services.stop(work.system, work.manifest.services)
@@ -57,4 +63,21 @@ def put_back(work: Work) -> None:
     for path, tree in trees.items():
         if saved.put_back(work.system, path, tree, saved=work.change.paths.saved):
             work.note(f"{path} is again what it was")
+    make_room(work)
     hold.reload(work.host)
+
+
+def make_room(work: Work) -> None:
+    """Where the failed state leaves no room for the old release to run, it goes.
+
+    Never in a reversal: what was acknowledged since the commit is in it.
+    """
+    for place in work.places:
+        if work.change.reversal() is not None or work.system.free(place.live) >= ROOM:
+            continue
+        work.note(f"{place.failed} is removed: it leaves no room for the old release")
+        work.snapshots.delete(place.failed)
+        deadline = work.system.now() + PATIENCE
+        while work.system.free(place.live) < ROOM and work.system.now() < deadline:
+            work.snapshots.sync(place.live)
+            work.system.sleep(0.5)

@@ -20,7 +20,5 @@ def run(work: Work) -> None:
         work.note(f"captured and proved: {place.live}")
     prove_stopped(work)
     for place in work.places:
-        work.snapshots.sync(place.store)
-        work.disk.rename(place.aside, place.frozen)
-        work.snapshots.sync(place.store)
+        volumes.seal(place, work.snapshots, work.disk)
     work.disk.rename(paths.saved_aside, paths.saved)

@@ -82,6 +82,11 @@ class System:
                 return Ran(127, "", f"{argv[0]}: {error.strerror}")
             return Ran(code, "" if log is not None else _text(out), _text(err))
 
+    def free(self, path: Path) -> int:
+        """Bytes that can still be written to the file system of ``path``."""
+        about = os.statvfs(path)
+        return about.f_bavail * about.f_frsize
+
     def now(self) -> float:
         """Seconds since 1970, UTC."""
         return time.time()

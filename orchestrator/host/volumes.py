@@ -1,13 +1,16 @@
 """Volumes: captured, proved, and put back by renames whatever their size.
 
 Beside each volume lies ``.wardship/<change>/`` on the same file system, and in it ``<name>.tmp``
-(captured, not proved), ``<name>`` (proved, read-only), ``<name>.new`` (about to be live again) and
-``<name>.failed`` (what was live before it was put back).
+(captured, not proved), ``<name>`` (proved, read-only), ``<name>.new`` (writable, about to be live
+again) and ``<name>.failed`` (what was live before it was put back). ``<name>.new`` is made as soon
+as the capture is proved: on a file system that the new release filled up there is no room for it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable, Dict, List, Protocol
@@ -61,6 +64,14 @@ def capture(place: Place, snapshots: Snapshots, disk: Disk) -> None:
         raise FailedError(f"the snapshot of {place.live} is not what is live: {different}")
 
 
+def seal(place: Place, snapshots: Snapshots, disk: Disk) -> None:
+    """Give a proved capture its name, and make ready what would be live again."""
+    snapshots.sync(place.store)
+    disk.rename(place.aside, place.frozen)
+    snapshots.thaw(place.frozen, place.new)
+    snapshots.sync(place.store)
+
+
 def put_back(place: Place, snapshots: Snapshots, disk: Disk) -> str:
     """Make the volume again what it was; says what was done. May be cut and called again.
 
@@ -71,8 +82,7 @@ def put_back(place: Place, snapshots: Snapshots, disk: Disk) -> str:
         return f"{place.live} was put back already"
     if not place.frozen.exists():
         raise FailedError(f"{place.frozen} is gone: {place.live} cannot be put back")
-    if not (place.failed.exists() and place.new.exists()):
-        snapshots.delete(place.new)
+    if not place.new.exists():
         snapshots.thaw(place.frozen, place.new)
     if place.live.exists():
         disk.rename(place.live, place.failed)
@@ -93,15 +103,26 @@ def files(top: Path) -> Iterator["tuple[str, os.stat_result]"]:
     pending = [""]
     while pending:
         prefix = pending.pop()
-        with os.scandir(top / prefix) as entries:
-            children = sorted(entries, key=lambda entry: entry.name)
-        for child in children:
-            yield prefix + child.name, child.stat(follow_symlinks=False)
+        children = _children(top / prefix, is_top=not prefix)
+        yield from ((prefix + name, about) for name, about in children)
         pending += [
-            f"{prefix}{child.name}/"
-            for child in reversed(children)
-            if child.is_dir(follow_symlinks=False)
+            f"{prefix}{name}/" for name, about in reversed(children) if stat.S_ISDIR(about.st_mode)
         ]
+
+
+def _children(directory: Path, *, is_top: bool) -> List["tuple[str, os.stat_result]"]:
+    """What is in a directory now; one that went away meanwhile has nothing, but for the top."""
+    try:
+        names = sorted(os.listdir(directory))  # noqa: PTH208 - the names are all that is wanted
+    except FileNotFoundError:
+        if is_top:
+            raise
+        return []
+    found = []
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            found.append((name, os.lstat(directory / name)))
+    return found
 
 
 def first_difference(one: Path, other: Path) -> str:
@@ -117,6 +138,6 @@ def first_difference(one: Path, other: Path) -> str:
             return f"{a[0]} has another kind or size"
 
 
-def _shape(stat: os.stat_result) -> "tuple[int, int, int]":
-    is_dir = stat.st_mode & 0o170000 == 0o040000
-    return stat.st_mode, stat.st_uid, 0 if is_dir else stat.st_size
+def _shape(about: os.stat_result) -> "tuple[int, int, int]":
+    is_dir = stat.S_ISDIR(about.st_mode)
+    return about.st_mode, about.st_uid, 0 if is_dir else about.st_size

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional
 
-from .change import Change
+from .change import Change, look
 from .host import Host
 from .outcome import FailedError
+from .phases import ABSENT
 from .system import Ran
 from .volumes import PROVIDERS, Place
 
@@ -83,6 +84,11 @@ def missing_scripts(change: Change) -> List[str]:
     """What is wrong with the scripts, before anything begins."""
     paths = [change.paths.scripts / name for name in REQUIRED]
     return [f"script {path.name} is missing" for path in paths if not os.access(path, os.X_OK)]
+
+
+def was_touched(work: Work) -> bool:
+    """Did quiesce begin here? If not, the product was left alone and runs."""
+    return look(work.change, "quiesce")[0] != ABSENT
 
 
 def current_release(change: Change) -> Optional[str]:

@@ -49,6 +49,7 @@ class LinuxHost(System):
         self.disk = CuttableDisk()
         self.clock = 1_700_000_000.0
         self.boots = 1
+        self.room = 1 << 40
         self.running: dict[str, str] = {}
         self.loaded: dict[str, str] = {}
         self.units: dict[str, tuple[str, str]] = {}
@@ -63,6 +64,10 @@ class LinuxHost(System):
     def now(self) -> float:
         self.clock += 0.001
         return self.clock
+
+    def free(self, path: Path) -> int:
+        """What is free; removing a snapshot gives room, not at once."""
+        return self.room
 
     def sleep(self, seconds: float) -> None:
         """Time passes, and the units that were started meanwhile do their work."""
@@ -247,6 +252,7 @@ def _btrfs(machine: LinuxHost, words: list[str], _: str) -> Ran:
     if words[1] == "snapshot":
         shutil.copytree(paths[0], paths[1], symlinks=True)
     elif words[1] == "delete":
+        machine.room = 1 << 40
         shutil.rmtree(paths[0])
     elif words[1] == "show" and not paths[0].is_dir():
         return Ran(1, "", "not a subvolume")

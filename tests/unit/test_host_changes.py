@@ -111,6 +111,28 @@ def test_the_failed_state_and_the_first_cause_are_kept(call: Caller, machine: Li
     assert (Path(about["evidence"]) / "journal.log").read_text() == "the services' last words\n"
 
 
+def test_a_failed_state_that_leaves_no_room_gives_way(call: Caller, machine: LinuxHost) -> None:
+    forward(call)
+    call.decide("restore")
+    machine.room = 1000
+    assert call.phase("restore")["state"] == "succeeded"
+    assert not machine.at(f"/data/.wardship/{CHANGE}/live.failed").exists()
+    call.phase("open")
+    assert machine.snapshot_of_truth() == machine.truth_before
+
+
+def test_what_was_acknowledged_since_the_commit_never_gives_way(
+    call: Caller, machine: LinuxHost
+) -> None:
+    forward(call)
+    call.decide("commit")
+    call.phase("open")
+    call("reverse", "--change", CHANGE, "--epoch", "1", "--because", "a doctor called")
+    machine.room = 1000
+    assert call.phase("restore")["state"] == "succeeded"
+    assert machine.at(f"/data/.wardship/{CHANGE}/live.failed").exists()
+
+
 def test_the_first_decision_wins(call: Caller) -> None:
     forward(call)
     assert call.decide("restore")["decision"] == "restore"
@@ -216,6 +238,17 @@ def test_without_a_snapshot_only_the_start_follows(call: Caller, machine: LinuxH
     call.phase("open")
     assert not machine.at("/data/.wardship").exists()
     assert machine.running == {"db.service": "1.0", "pacs.service": "1.0"}
+
+
+def test_what_had_not_begun_is_left_alone(call: Caller, machine: LinuxHost) -> None:
+    call.decide("restore")
+    assert [call.phase(name)["state"] for name in ("restore", "open")] == ["succeeded"] * 2
+    assert (machine.ran, call.needs()) == ([], "nothing")
+    assert call.phase("quiesce", code=3)["refused"] == "decided"
+
+
+def test_a_host_that_boots_without_any_change_does_nothing(call: Caller) -> None:
+    assert call("boot") == {"found": None, "did": []}
 
 
 def test_a_service_that_does_not_stop_fails_quiesce(call: Caller, machine: LinuxHost) -> None:
