@@ -67,6 +67,11 @@ class CheckProcess:
     ) -> None:
         self.end()
 
+    @property
+    def pid(self) -> int:
+        """The number of the process, which leads a process group of its own."""
+        return self._process.pid
+
     def run(
         self,
         request: CheckRequest,

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
-from pydicom import Dataset
+import httpx
+from pydicom import Dataset, dcmwrite
+from pydicom.filebase import DicomBytesIO
 from pynetdicom import AE, build_context, evt
 
 from orchestrator.wire.association import Peer
@@ -112,12 +114,12 @@ class FakePacs:
         if self.faults.find != SUCCESS:
             yield self.faults.find, None
             return
-        for study in self._studies(event.identifier):
+        for study in self.studies(event.identifier):
             yield PENDING, study
             if self.faults.hangs_up:
                 event.assoc.abort()
 
-    def _studies(self, query: Dataset) -> list[Dataset]:
+    def studies(self, query: Dataset) -> list[Dataset]:
         found: dict[str, Dataset] = {}
         for stored in self._matching(query):
             dataset = stored.dataset()
@@ -135,7 +137,7 @@ class FakePacs:
             return []
         return [stored for stored in self.objects.values() if _matches(stored.dataset(), query)]
 
-    def _out(self, query: Dataset) -> list[Dataset]:
+    def outgoing(self, query: Dataset) -> list[Dataset]:
         return [self._altered(stored).dataset() for stored in self._matching(query)]
 
     def _altered(self, stored: StoredObject) -> StoredObject:
@@ -143,7 +145,7 @@ class FakePacs:
         return replace(stored, data=stored.data[:-1] + bytes([last]))
 
     def _get(self, event: Any) -> Iterator[Any]:
-        going = self._out(event.identifier)
+        going = self.outgoing(event.identifier)
         yield len(going)
         for dataset in going:
             yield PENDING, dataset
@@ -155,7 +157,7 @@ class FakePacs:
             return
         contexts = [build_context(SECONDARY_CAPTURE, EXPLICIT)]
         yield "127.0.0.1", port, {"ae_title": event.move_destination, "contexts": contexts}
-        going = self._out(event.identifier)
+        going = self.outgoing(event.identifier)
         yield len(going)
         for dataset in going:
             yield PENDING, dataset
@@ -173,3 +175,38 @@ def _matches(dataset: Dataset, query: Dataset) -> bool:
         if not (value in listed or (prefix is not None and value.startswith(prefix))):
             return False
     return True
+
+
+def dicomweb(pacs: FakePacs) -> httpx.MockTransport:
+    """The same archive's DICOMweb service."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        words = request.url.path.strip("/").split("/")
+        if words[-1] == "studies":
+            return httpx.Response(200, json=[_as_json(study) for study in pacs.studies(Dataset())])
+        query = Dataset()
+        query.SOPInstanceUID = words[-1]
+        found = [_file(stored) for stored in pacs.outgoing(query)]
+        if not found:
+            return httpx.Response(404)
+        parts = [b"--edge\r\n\r\n" + content + b"\r\n" for content in found]
+        kind = 'multipart/related; type="application/dicom"; boundary=edge'
+        return httpx.Response(
+            200, content=b"".join(parts) + b"--edge--", headers={"Content-Type": kind}
+        )
+
+    return httpx.MockTransport(answer)
+
+
+def _as_json(study: Dataset) -> dict[str, object]:
+    count = int(study.NumberOfStudyRelatedInstances or 0)
+    return {
+        "0020000D": {"vr": "UI", "Value": [str(study.StudyInstanceUID)]},
+        "00201208": {"vr": "IS", "Value": [count]},
+    }
+
+
+def _file(dataset: Dataset) -> bytes:
+    stream = DicomBytesIO()
+    dcmwrite(stream, dataset, enforce_file_format=True)
+    return stream.getvalue()

@@ -1,0 +1,89 @@
+"""The verdict: passed only when every expected check was run and passed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from orchestrator.verify.judge import judge
+from orchestrator.verify.model import CheckReport, CheckResult, Moment, Status
+
+EXPECTED = ("dicom-echo", "census-index", "own")
+
+
+def report(
+    *results: tuple[str, Status], moment: Moment = "applied", host: str = "h"
+) -> CheckReport:
+    return CheckReport(
+        change_set="c",
+        host=host,
+        moment=moment,
+        taken_at=datetime(2026, 1, 1, tzinfo=UTC),
+        results=tuple(
+            CheckResult(check=check, status=status, because=f"{check} says so")
+            for check, status in results
+        ),
+    )
+
+
+def all_but(check: str, status: Status) -> CheckReport:
+    return report(*((c, status if c == check else "passed") for c in EXPECTED))
+
+
+def test_all_passed_is_passed() -> None:
+    assert judge(EXPECTED, all_but("", "failed")).status == "passed"
+
+
+@pytest.mark.parametrize("check", EXPECTED)
+@pytest.mark.parametrize("status", ["failed", "unknown"])
+def test_one_that_did_not_pass_decides(check: str, status: Status) -> None:
+    verdict = judge(EXPECTED, all_but(check, status))
+    assert verdict.status == status
+    assert verdict.because == (f"{check}: {check} says so",)
+
+
+@pytest.mark.parametrize("check", EXPECTED)
+def test_a_missing_result_is_unknown(check: str) -> None:
+    given = report(*((c, "passed") for c in EXPECTED if c != check))
+    verdict = judge(EXPECTED, given)
+    assert verdict.status == "unknown"
+    assert verdict.because == (f"{check}: there is no result",)
+
+
+def test_nothing_expected_is_unknown() -> None:
+    assert judge((), report(("own", "passed"))).status == "unknown"
+
+
+def test_a_failure_outweighs_the_unknown_and_is_told_first() -> None:
+    given = report(("dicom-echo", "unknown"), ("census-index", "passed"), ("own", "failed"))
+    verdict = judge(EXPECTED, given)
+    assert verdict.status == "failed"
+    assert verdict.because == ("own: own says so", "dicom-echo: dicom-echo says so")
+
+
+def test_of_two_results_for_a_check_the_worse_counts() -> None:
+    given = report(*((c, "passed") for c in EXPECTED), ("own", "failed"))
+    assert judge(EXPECTED, given).status == "failed"
+
+
+def test_a_failure_that_nobody_waited_for_still_counts() -> None:
+    given = report(*((c, "passed") for c in EXPECTED), ("extra", "failed"))
+    assert judge(EXPECTED, given).status == "failed"
+
+
+def test_a_pass_that_nobody_waited_for_replaces_nothing() -> None:
+    given = report(("dicom-echo", "passed"), ("census-index", "passed"), ("extra", "passed"))
+    assert judge(EXPECTED, given).status == "unknown"
+
+
+@pytest.mark.parametrize(
+    "stranger", [report(moment="baseline", host="other"), report(moment="restored")]
+)
+def test_a_baseline_of_something_else_is_no_baseline(stranger: CheckReport) -> None:
+    assert judge(EXPECTED, all_but("", "failed"), stranger).status == "unknown"
+
+
+def test_its_own_baseline_is_accepted() -> None:
+    own = report(moment="baseline")
+    assert judge(EXPECTED, all_but("", "failed"), own).status == "passed"
