@@ -33,8 +33,8 @@ ROOT = "2.25.4711"
 def clinical(study: int, objects: int) -> list[StoredObject]:
     """Objects of a synthetic study that is not the probe's."""
     made = []
+    dataset = make_probe(token=study).objects[0].dataset()
     for number in range(1, objects + 1):
-        dataset = make_probe(token=study).objects[0].dataset()
         dataset.PatientID = f"LAB-{study}"
         dataset.StudyInstanceUID = f"{ROOT}.{study}"
         dataset.SeriesInstanceUID = f"{ROOT}.{study}.1"
