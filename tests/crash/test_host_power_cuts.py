@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,11 @@ def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[Path]:
-    counter = iter(range(100_000))
-    return (tmp_path / str(n) for n in counter)
+def places() -> Iterator[Iterator[Path]]:
+    """A fresh place for each of hundreds of machines, in memory where there is such a place."""
+    memory = Path("/dev/shm")  # noqa: S108 - a private directory is made below it
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as top:
+        yield (Path(top) / str(number) for number in count())
 
 
 def machine_at(place: Path) -> LinuxHost:

@@ -111,6 +111,24 @@ def test_the_failed_state_and_the_first_cause_are_kept(call: Caller, machine: Li
     assert (Path(about["evidence"]) / "journal.log").read_text() == "the services' last words\n"
 
 
+def test_nothing_can_start_a_product_while_it_is_put_back(
+    call: Caller, machine: LinuxHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward(call)
+    call.decide("restore")
+    started = []
+    effect = machine.disk.effect
+
+    def somebody_starts_it(what: str, path: Path) -> None:
+        if path.name in ("live", "live.failed"):
+            started.append(machine.start_service("pacs.service"))
+        effect(what, path)
+
+    monkeypatch.setattr(machine.disk, "effect", somebody_starts_it)
+    assert call.phase("restore")["state"] == "succeeded"
+    assert set(started) == {False}
+
+
 def test_a_failed_state_that_leaves_no_room_gives_way(call: Caller, machine: LinuxHost) -> None:
     forward(call)
     call.decide("restore")
@@ -303,6 +321,7 @@ def test_a_committed_change_is_reversed(call: Caller, machine: LinuxHost) -> Non
     call("reverse", "--change", CHANGE, "--epoch", "1", "--because", "a doctor called")
     assert call.needs() == "restore"
     assert call.phase("restore")["state"] == "succeeded"
+    assert (call("status")["door"], call("status")["hold"]) == ("shut", True)
     assert call.phase("open")["state"] == "succeeded"
     assert machine.snapshot_of_truth() == machine.truth_before
     assert call("status")["changes"][0]["finished"]["end"] == "restored"

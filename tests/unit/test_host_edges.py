@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,15 @@ def test_what_is_not_a_record_of_ours_is_not_absent(tmp_path: Path, text: str) -
 def test_records_are_for_root_only(tmp_path: Path) -> None:
     records.write(Disk(), tmp_path / "epoch", {"epoch": 1})
     assert (tmp_path / "epoch").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_others_must_read_has_its_mode_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        Disk().write(tmp_path / "unit", b"", mode=0o644)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "unit").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_lock_that_is_held_is_refused_after_a_while(tmp_path: Path) -> None:
