@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator.fleet.model import Fleet
 from orchestrator.lab import artifacts, seed
 from orchestrator.lab.fleet_files import Declared, write_fleet
-from orchestrator.lab.guest import Rest, Run
+from orchestrator.lab.guest import Rest, Run, wait_until
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.loss import Stored
 from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY, HostSpec
@@ -117,10 +117,9 @@ class Demo:
         return seed.prepare(PLACES[host].archive, cache=self.lab.cache).objects
 
     def reset(self, host: str) -> None:
-        """Put a hospital back to how it was found, and wait until its host answers."""
+        """Put a hospital back to how it was found, and wait until its archive answers."""
         self.lab.reset(host)
-        self.lab.boot(host)
-        self.lab.wait_ssh(host)
+        self._boot(host)
 
     def _found(self, spec: HostSpec, release: artifacts.Bundle) -> None:
         """Make a hospital of a host and freeze it, unless that was done to the end before."""
@@ -133,8 +132,15 @@ class Demo:
         self.lab.stop(spec.name)
         self.lab.freeze(spec.name)
         done.touch()
-        self.lab.boot(spec.name)
-        self.lab.wait_ssh(spec.name)
+        self._boot(spec.name)
+
+    def _boot(self, host: str) -> None:
+        self.lab.boot(host)
+        self.lab.wait_ssh(host)
+        rest = self.rest(host)
+        wait_until(
+            lambda: bool(rest.get("/system")), what=f"{host}: its archive answers", seconds=60.0
+        )
 
     def _declared(self, spec: HostSpec) -> Declared:
         place = PLACES[spec.name]

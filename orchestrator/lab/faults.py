@@ -18,7 +18,7 @@ from orchestrator.lab.guest import Run, put
 
 NAMES = tuple(sabotage.FAULTS)
 _PROGRAM = "/lab/saboteur.pyz"
-_DROP_IN = f"/usr/local/lib/systemd/system/{saboteur.SERVICE}.d/zz-lab-fault.conf"
+_DROP_INS = f"/usr/local/lib/systemd/system/{saboteur.SERVICE}.d"
 _START = f"+/usr/bin/python3 -IB {_PROGRAM}"
 DROP_IN = f"""[Service]
 ExecStartPre={_START} before
@@ -52,7 +52,7 @@ def break_(
         run(["python3", "-IB", _PROGRAM, "now", fault, how])
         return
     put(run, f"/lab/armed/{fault}.json", how.encode())
-    put(run, _DROP_IN, DROP_IN.encode())
+    put(run, f"{_DROP_INS}/zz-lab-fault.conf", DROP_IN.encode())
     run(["systemctl", "daemon-reload"])
 
 
@@ -78,9 +78,9 @@ def lift(run: Run, fault: str) -> None:
 
 def lift_all(run: Run) -> None:
     """Every fault lifted, and the saboteur gone from the host."""
-    for fault in NAMES:
-        lift(run, fault)
-    run(["rm", "-rf", "/lab", _DROP_IN])
+    put(run, _PROGRAM, program())
+    run(["python3", "-IB", _PROGRAM, "lift", *NAMES])
+    run(["rm", "-rf", "/lab", _DROP_INS])
     run(["systemctl", "daemon-reload"])
 
 

@@ -52,7 +52,11 @@ class Rest:
     def post(self, path: str, body: bytes) -> bytes:
         """What the service answers. Raises as ``get`` does."""
         put(self._run, self._BODY, body, mode=0o600)
-        return self._run([*self._curl(path), "--data-binary", f"@{self._BODY}"], input=self._login)
+        try:
+            sent = ["--data-binary", f"@{self._BODY}"]
+            return self._run([*self._curl(path), *sent], input=self._login)
+        finally:
+            self._run(["rm", "-f", self._BODY])
 
     def json(self, path: str) -> Any:
         """As ``get``, read as JSON."""

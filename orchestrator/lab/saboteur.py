@@ -65,7 +65,8 @@ def main(argv: list[str]) -> None:
     elif verb == "now":
         break_now(host, argv[1], json.loads(argv[2]))
     else:
-        lift(host, argv[1])
+        for name in argv[1:]:
+            lift(host, name)
 
 
 if __name__ == "__main__":

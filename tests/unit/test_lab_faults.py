@@ -227,9 +227,7 @@ def test_every_fault_of_the_table_can_be_lifted_and_begun() -> None:
 def test_the_saboteur_runs_as_one_file(tmp_path: Path) -> None:
     program = tmp_path / "saboteur.pyz"
     program.write_bytes(faults.program())
-    ran = subprocess.run(
-        [sys.executable, "-IB", str(program), "unheard-of"], capture_output=True, text=True
-    )
+    ran = subprocess.run([sys.executable, "-IB", str(program)], capture_output=True, text=True)
     assert ran.returncode != 0
     assert "IndexError" in ran.stderr
 
