@@ -53,21 +53,34 @@ def test_the_packages_that_apt_would_install_are_read() -> None:
     assert debian.installs(said) == [("libc6", "2.36-9"), ("orthanc", "1:1.10.1-2")]
 
 
-def test_the_same_content_packs_to_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_content_packs_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packed = []
-    for order, stamp in ((("b", "a"), 1), (("a", "b"), 2)):
+    for stamp in (1000, 2000):
         release = tmp_path / f"release{stamp}"
         (release / "bin").mkdir(parents=True)
-        for name in order:
-            (release / "bin" / name).write_text(name)
-            os.utime(release / "bin" / name, (stamp, stamp))
-        (release / "bin/a").chmod(0o700 + stamp)
+        (release / "bin/tool").write_text("tool")
+        (release / "bin/tool").chmod(0o700 + stamp // 1000)
+        os.utime(release / "bin/tool", (stamp, stamp))
+        monkeypatch.setattr(time, "time", lambda now=stamp: float(now))
         bundle.pack(release, tmp_path / f"{stamp}.tar.gz")
         packed.append((tmp_path / f"{stamp}.tar.gz").read_bytes())
     assert packed[0] == packed[1]
-    with tarfile.open(tmp_path / "1.tar.gz") as tar:
-        modes = {entry.name: (entry.mode, entry.uid, entry.mtime) for entry in tar}
-    assert modes == {"bin": (0o755, 0, 0), "bin/a": (0o755, 0, 0), "bin/b": (0o644, 0, 0)}
+
+
+def test_a_packed_release_belongs_to_root_and_is_in_order(tmp_path: Path) -> None:
+    names = [f"file{number}" for number in range(30)]
+    (tmp_path / "release").mkdir()
+    for name in names:
+        (tmp_path / "release" / name).write_text(name)
+    (tmp_path / "release/file3").chmod(0o755)
+    bundle.pack(tmp_path / "release", tmp_path / "packed.tar.gz")
+    with tarfile.open(tmp_path / "packed.tar.gz") as tar:
+        entries = list(tar)
+    assert [entry.name for entry in entries] == sorted(names)
+    assert {(entry.uid, entry.gid, entry.mtime) for entry in entries} == {(0, 0, 0)}
+    assert {entry.name for entry in entries if entry.mode == 0o755} == {"file3"}
 
 
 def counted(made: list[int]) -> Callable[[Path], None]:

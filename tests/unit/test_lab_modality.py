@@ -51,6 +51,7 @@ def test_a_refused_image_is_sent_again_until_it_is_taken(manifest: Path) -> None
     assert archive.attempts == [first, second, second, second, third]
     stored = [line for line in modality.read(manifest) if isinstance(line, Acknowledged)]
     assert [line.tries for line in stored] == [1, 3, 1]
+    assert [each.sop for each in modality.acknowledged(manifest)] == [first, second, third]
 
 
 def test_a_gap_has_its_beginning_its_reason_and_its_length(manifest: Path) -> None:
