@@ -1,21 +1,15 @@
-"""Reaches hosts over ssh: the configuration that everybody shares, the host program, the tunnels.
+"""Reaches hosts over ssh: the host program's verbs, files, tunnels to the product.
 
-Decides how a host is spoken to: one shared connection a host (Ansible, the checks and the host
-program use the same ``ssh_config``), host keys only from the fleet's ``known_hosts``, never a
-question to a terminal. Refuses to guess: an answer that is no JSON object is *unreachable* or
-*broken*, never *done*.
+All through the fleet's one configuration (``ssh_config``), so over one shared connection a host.
+Refuses to guess: an answer that is no JSON object is *unreachable* or *broken*, never *done*.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shlex
 import socket
-import stat
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,14 +17,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from orchestrator.errors import FleetError, WardshipError
-from orchestrator.fleet.model import Model, Ssh
+from orchestrator.adapters.ssh_config import CONNECT_TIMEOUT
+from orchestrator.errors import WardshipError
+from orchestrator.fleet.model import Model
 
 #: Where stage lays down the host program (docs/host-program.md).
 PROGRAM = "/usr/local/lib/wardship/wardship-host"
-#: How long an idle shared connection stays, in seconds: longer than a change's longest silence.
-PERSIST = 900
-CONNECT_TIMEOUT = 10
 #: A program that gets this dies with the thread that started it.
 _DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 _SSH_FAILED = 255
@@ -69,102 +61,12 @@ class Broken(Model):
 Reply = Done | Refused | Unreachable | Broken
 
 
-class Target(Model):
-    """How one host is reached. ``name`` is its alias everywhere and the name of its host key."""
-
-    name: str
-    address: str
-    ssh: Ssh
-
-
 class Tunnel(Model):
     """Open forwards. ``local``: port of the host's loopback → port here;
     ``remote``: port that listens on the host's loopback → port here that it leads to."""
 
     local: dict[int, int]
     remote: dict[int, int]
-
-
-def control_directory(fleet: Path) -> Path:
-    """A short directory (a socket's path has at most 107 bytes) that is the same for every command.
-
-    Raises:
-        FleetError: somebody else owns it, or others may enter it.
-    """
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    digest = hashlib.sha256(str(fleet.resolve()).encode()).hexdigest()[:8]
-    directory = base / f"wardship-{os.getuid()}-{digest}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    found = directory.lstat()
-    mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-    if not mine or stat.S_IMODE(found.st_mode) != 0o700:
-        raise FleetError(
-            f"{directory} is not a directory that only you may enter",
-            hint=f"look at what is there, then remove it: ls -ld {directory}",
-        )
-    return directory
-
-
-def write_ssh_config(
-    path: Path,
-    targets: Sequence[Target],
-    *,
-    fleet: Path,
-    known_hosts: Path,
-    control_dir: Path,
-) -> Path:
-    """Write the one ssh configuration of a fleet, 0600, atomically. Keys are relative to ``fleet``.
-
-    A host is known by its name only: behind different jump hosts an address may be two machines.
-    """
-    parts = [_host_section(target, fleet=fleet) for target in targets]
-    parts.append(_common_section(known_hosts=known_hosts, control_dir=control_dir))
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write("\n".join(parts))
-    temporary.replace(path)
-    return path
-
-
-def _host_section(target: Target, *, fleet: Path) -> str:
-    ssh = target.ssh
-    lines = [
-        f"Host {target.name}",
-        f"  HostName {target.address}",
-        f"  HostKeyAlias {target.name}",
-        f"  User {ssh.user}",
-        f"  Port {ssh.port}",
-    ]
-    if ssh.key:
-        lines += [f'  IdentityFile "{(fleet / ssh.key).absolute()}"', "  IdentitiesOnly yes"]
-    if ssh.jump:
-        lines.append(f"  ProxyJump {ssh.jump}")
-    return "\n".join(lines) + "\n"
-
-
-def _common_section(*, known_hosts: Path, control_dir: Path) -> str:
-    options = {
-        "UserKnownHostsFile": f'"{known_hosts.absolute()}"',
-        "GlobalKnownHostsFile": "/dev/null",
-        "StrictHostKeyChecking": "yes",
-        "UpdateHostKeys": "no",
-        "CheckHostIP": "no",
-        "BatchMode": "yes",
-        "PreferredAuthentications": "publickey",
-        "ConnectTimeout": str(CONNECT_TIMEOUT),
-        "ServerAliveInterval": "5",
-        "ServerAliveCountMax": "4",
-        "ControlMaster": "auto",
-        "ControlPath": f'"{control_dir}/%C"',
-        "ControlPersist": str(PERSIST),
-        "ExitOnForwardFailure": "yes",
-        "RequestTTY": "no",
-        "ForwardAgent": "no",
-        "LogLevel": "ERROR",
-    }
-    return "Host *\n" + "".join(f"  {name} {value}\n" for name, value in options.items())
 
 
 class HostProgram:
@@ -188,23 +90,16 @@ class HostProgram:
 
         ``fresh`` opens a connection of its own, which proves that the host can be reached now.
         """
-        sudo = ["sudo", "-n"] if self._become.get(host) else []
-        command = shlex.join([*sudo, PROGRAM, *arguments])
-        sharing = ["-o", "ControlPath=none"] if fresh else []
-        try:
-            ended = self._ssh(*sharing, host, "--", command, stdin=stdin, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            return Unreachable(because=f"{host} gave no answer within {timeout:.0f} s")
+        ended = self._remote(host, [PROGRAM, *arguments], stdin=stdin, timeout=timeout, fresh=fresh)
+        if isinstance(ended, Unreachable):
+            return ended
         return understood(host, ended.returncode, ended.stdout, ended.stderr)
 
     def fetch(self, host: str, path: str, *, timeout: float = 60) -> bytes | Unreachable:
         """A file's content (a census); no answer and no such file are both Unreachable."""
-        sudo = ["sudo", "-n"] if self._become.get(host) else []
-        command = shlex.join([*sudo, "cat", "--", path])
-        try:
-            ended = self._ssh(host, "--", command, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            return Unreachable(because=f"{host} gave no answer within {timeout:.0f} s")
+        ended = self._remote(host, ["cat", "--", path], timeout=timeout)
+        if isinstance(ended, Unreachable):
+            return ended
         if ended.returncode:
             return Unreachable(because=f"{host}: {path}: {_last_line(ended.stderr)}")
         return ended.stdout
@@ -269,6 +164,22 @@ class HostProgram:
         except subprocess.TimeoutExpired:
             return f"ssh -O {what}: no answer"
         return _last_line(ended.stderr) or f"ssh -O {what} failed" if ended.returncode else ""
+
+    def _remote(
+        self,
+        host: str,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        stdin: bytes = b"",
+        fresh: bool = False,
+    ) -> subprocess.CompletedProcess[bytes] | Unreachable:
+        command = shlex.join(["sudo", "-n", *argv] if self._become.get(host) else argv)
+        sharing = ["-o", "ControlPath=none"] if fresh else []
+        try:
+            return self._ssh(*sharing, host, "--", command, stdin=stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return Unreachable(because=f"{host} gave no answer within {timeout:.0f} s")
 
     def _ssh(
         self, *arguments: str, stdin: bytes = b"", timeout: float

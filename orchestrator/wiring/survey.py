@@ -12,7 +12,7 @@ from orchestrator import resources
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
 from orchestrator.adapters.journal import SqlJournal
 from orchestrator.adapters.secrets import vault_password_file
-from orchestrator.adapters.ssh import Target, control_directory, write_ssh_config
+from orchestrator.adapters.ssh_config import Target, control_directory, write_ssh_config
 from orchestrator.errors import FleetError
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet

@@ -15,12 +15,10 @@ from orchestrator.adapters.ssh import (
     Done,
     HostProgram,
     Refused,
-    Target,
     Unreachable,
-    control_directory,
     understood,
-    write_ssh_config,
 )
+from orchestrator.adapters.ssh_config import Target, control_directory, write_ssh_config
 from orchestrator.errors import FleetError
 from orchestrator.fleet.model import Ssh
 
