@@ -87,18 +87,6 @@ CATALOGUE: tuple[CheckSpec, ...] = (
         limit=900.0,
     ),
     CheckSpec(
-        id="dicomweb-qido",
-        suite="dicomweb",
-        protects="Web viewers find the same studies as workstations do.",
-        limit=300.0,
-    ),
-    CheckSpec(
-        id="dicomweb-wado",
-        suite="dicomweb",
-        protects="Web viewers get the same images as workstations do.",
-        limit=300.0,
-    ),
-    CheckSpec(
         id="retrieve-time",
         suite="retrieve",
         protects="Images open as fast as before.",
@@ -109,6 +97,18 @@ CATALOGUE: tuple[CheckSpec, ...] = (
         suite="retrieve",
         protects="An image that is opened is, bit by bit, the one that was opened before.",
         limit=600.0,
+    ),
+    CheckSpec(
+        id="dicomweb-qido",
+        suite="dicomweb",
+        protects="Web viewers find the same studies as workstations do.",
+        limit=300.0,
+    ),
+    CheckSpec(
+        id="dicomweb-wado",
+        suite="dicomweb",
+        protects="Web viewers get the same images as workstations do.",
+        limit=300.0,
     ),
     CheckSpec(
         id="dicom-round-trip",
