@@ -28,8 +28,6 @@ Description=wardship: the door stays shut over a boot
 DefaultDependencies=no
 RequiresMountsFor=/var/lib/wardship
 After=nftables.service
-PartOf=nftables.service
-ReloadPropagatedFrom=nftables.service
 Before=network-pre.target shutdown.target
 Wants=network-pre.target
 Conflicts=shutdown.target
@@ -38,12 +36,21 @@ Conflicts=shutdown.target
 Type=oneshot
 RemainAfterExit=yes
 ExecStart={program} door
-ExecReload={program} door
 
 [Install]
 WantedBy=sysinit.target
 """
-UNITS = {"wardship-boot.service": BOOT, "wardship-door.service": DOOR}
+FIREWALL = """# nftables.service flushes every table when it is started or reloaded.
+[Service]
+ExecStartPost=-{program} door
+ExecReload=-{program} door
+"""
+UNITS = {
+    "wardship-boot.service": BOOT,
+    "wardship-door.service": DOOR,
+    "nftables.service.d/50-wardship-door.conf": FIREWALL,
+}
+ENABLED = ("wardship-boot.service", "wardship-door.service")
 
 
 def prepare(host: Host, text: str, *, at: int) -> Dict[str, Any]:
@@ -91,8 +98,9 @@ def _install_units(host: Host) -> None:
         path = host.layout.units / name
         wanted = text.format(program=host.system.program).encode()
         if not path.exists() or path.read_bytes() != wanted:
+            host.disk.make_dir(path.parent, mode=0o755)
             host.disk.write(path, wanted, mode=0o644)
     hold.reload(host)
-    ran = host.system.run(["systemctl", "--quiet", "enable", "--", *UNITS])
+    ran = host.system.run(["systemctl", "--quiet", "enable", "--", *ENABLED])
     if ran.code != 0:
         raise FailedError(f"systemd did not enable the boot units: {ran.reason}")

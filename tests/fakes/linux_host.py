@@ -127,11 +127,11 @@ class LinuxHost(System):
         return found
 
     def start_service(self, service: str) -> bool:
-        """Start unless its loaded drop-in holds it; a skipped start is not an error."""
+        """Start unless its loaded drop-in holds it (a skipped start is not an error) or it runs."""
         held = service in self.loaded and self.at("/var/lib/wardship/hold").exists()
         if held and not self.at("/run/wardship/may-start").exists():
             return False
-        self.running[service] = self.at("/opt/pacs/current").readlink().name
+        self.running.setdefault(service, self.at("/opt/pacs/current").readlink().name)
         return True
 
     def drop_ins(self) -> dict[str, str]:

@@ -175,6 +175,9 @@ def test_a_change_commits_and_is_put_back_later(target: Target) -> None:
     target.forward("snapshot", "apply")
     assert target.who_is_let_in() == {"root"}
     ran = target.text("cat", "/var/log/small/starts")
+    for verb in ("start", "reload", "restart"):  # each flushes every table
+        target.run(["systemctl", verb, "nftables"])
+        assert target.about()["door"] == "shut"
     target.forward()
     assert target.text("cat", "/var/log/small/starts") == ran, "a second entry did something"
     proof = target.verb("prove", "--change", target.change, "--sample", "3", "--seed", "x")

@@ -79,6 +79,29 @@ def test_a_commit_leaves_the_new_release_open(call: Caller, machine: LinuxHost) 
     assert machine.at("/etc/pacs/pacs.json").read_text() == "settings of 2.0"
 
 
+def test_from_quiesce_on_a_product_does_not_start_by_itself(
+    call: Caller, machine: LinuxHost
+) -> None:
+    left_over = machine.at("/run/wardship/may-start")
+    left_over.parent.mkdir(parents=True)
+    left_over.write_text("")
+    forward(call, "quiesce")
+    assert not machine.start_service("pacs.service")
+    forward(call, "snapshot", "apply")
+    assert machine.start_service("pacs.service"), "a phase allowed it"
+    call.decide("commit")
+    call.phase("open")
+    assert not left_over.exists(), "the next change has a hold of its own"
+
+
+def test_what_died_before_open_is_started_again(call: Caller, machine: LinuxHost) -> None:
+    forward(call)
+    call.decide("commit")
+    machine.running.pop("pacs.service")
+    call.phase("open")
+    assert set(machine.running) == {"db.service", "pacs.service"}
+
+
 def test_a_restore_leaves_everything_as_before(call: Caller, machine: LinuxHost) -> None:
     forward(call)
     call.decide("restore")
@@ -247,6 +270,19 @@ def test_a_release_that_cannot_be_stopped_is_restored_all_the_same(
     assert call.phase("restore")["state"] == "succeeded"
     call.phase("open")
     assert machine.snapshot_of_truth() == machine.truth_before
+    assert set(machine.running.values()) == {"1.0"}
+
+
+def test_an_open_that_died_when_all_was_done_does_nothing_again(
+    call: Caller, machine: LinuxHost
+) -> None:
+    forward(call)
+    call.decide("commit")
+    call.phase("open")
+    path = machine.at(f"/var/lib/wardship/changes/{CHANGE}/phases/open.json")
+    path.write_text(path.read_text().replace('"succeeded"', '"started"'))
+    ran = list(machine.ran)
+    assert (call.phase("open")["state"], machine.ran) == ("succeeded", ran)
 
 
 def test_without_a_snapshot_only_the_start_follows(call: Caller, machine: LinuxHost) -> None:
