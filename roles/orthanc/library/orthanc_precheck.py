@@ -64,18 +64,39 @@ def current(given):
 def state_is_captured(given):
     """What Orthanc and PostgreSQL write lies where the snapshot sees it."""
     live = configuration(given["configuration"])
-    version, name = given["database"][len("postgresql@") : -len(".service")].split("-", 1)
-    data = run(["pg_conftool", "-s", version, name, "show", "data_directory"]).strip()
-    for what, path in (("PostgreSQL's data", data), ("stored objects", live["StorageDirectory"])):
-        real = os.path.realpath(path)
-        if os.path.commonpath([real, given["volume"]]) != given["volume"]:
-            yield f"{what} are in {real}, outside the volume {given['volume']}"
-    for each in sorted(Path(data, "pg_tblspc").iterdir()):
+    data, volume = database_directory(given["database"]), Path(given["volume"])
+    stored = Path(live["StorageDirectory"]).resolve()
+    for what, real in (("PostgreSQL's data", data), ("stored objects", stored)):
+        if volume not in real.parents:
+            yield f"{what} are in {real}, outside the volume {volume}"
+    for each in sorted((data / "pg_tblspc").iterdir()):
         yield f"PostgreSQL has a tablespace of its own, {each}: it may lie outside the volume"
     if not live.get("PostgreSQL", {}).get("EnableIndex"):
         yield "the index is not in PostgreSQL there: this role would not capture it"
     if live.get("PostgreSQL", {}).get("EnableStorage"):
         yield "the images are in PostgreSQL there: the census could not find their files"
+
+
+def nothing_else_goes_back(given):
+    """A restore puts the whole volume back: nobody else's data may live on it."""
+    live = configuration(given["configuration"])
+    known = {database_directory(given["database"]), Path(live["StorageDirectory"]).resolve()}
+    for path in sorted(Path(given["volume"]).iterdir()):
+        if path not in known:
+            yield f"{path} is no part of Orthanc, and a restore would put it back too"
+    ours = live.get("PostgreSQL", {}).get("Database", "orthanc")
+    statement = "select datname from pg_database where not datistemplate order by 1"
+    listed = run(["runuser", "-u", "postgres", "--", "psql", "-XAtqc", statement], cwd="/")
+    for name in listed.splitlines():
+        if name not in (ours, "postgres"):
+            yield f"the database {name} is no part of Orthanc, and a restore would put it back too"
+
+
+def database_directory(unit):
+    """Where PostgreSQL keeps the cluster of a unit."""
+    version, name = unit[len("postgresql@") : -len(".service")].split("-", 1)
+    found = run(["pg_conftool", "-s", version, name, "show", "data_directory"])
+    return Path(found.strip()).resolve()
 
 
 def new_configuration(given):
@@ -95,7 +116,14 @@ def jobs(given):
 
 def refusals(given):
     """Every reason; what could not be looked at is one too."""
-    rules = (staged, current, state_is_captured, new_configuration, jobs)
+    rules = (
+        staged,
+        current,
+        state_is_captured,
+        nothing_else_goes_back,
+        new_configuration,
+        jobs,
+    )
     return [reason for rule in rules for reason in asked(rule, given)]
 
 
