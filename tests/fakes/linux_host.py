@@ -57,6 +57,7 @@ class LinuxHost(System):
         self.pending: dict[str, list[str]] = {}
         self.hanging: set[str] = set()
         self.failing: set[str] = set()
+        self.unstoppable: set[str] = set()
         self.ran: list[str] = []
         self.truth_before: dict[str, str] = {}
         self.started_wrongly: list[str] = []
@@ -156,7 +157,7 @@ class LinuxHost(System):
 
 
 def _stop(machine: LinuxHost, env: dict[str, str]) -> str:
-    machine.running.clear()
+    machine.running = {s: r for s, r in machine.running.items() if s in machine.unstoppable}
     if "WARDSHIP_CENSUS" in env:
         Path(env["WARDSHIP_CENSUS"]).write_text('{"studies": 2}')
     return "stopped"
@@ -199,7 +200,8 @@ def _systemctl(machine: LinuxHost, words: list[str], _: str) -> Ran:
     if verb == "daemon-reload":
         machine.reload()
     for unit in units if verb in ("stop", "kill") else []:
-        machine.running.pop(unit, None)
+        if unit not in machine.unstoppable:
+            machine.running.pop(unit, None)
         if machine.units.get(unit, ("", ""))[0] == "active":
             machine.units[unit] = ("failed", "signal")
             machine.pending.pop(unit, None)

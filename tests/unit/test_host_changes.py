@@ -109,6 +109,7 @@ def test_a_restore_leaves_everything_as_before(call: Caller, machine: LinuxHost)
     assert call("status")["door"] == "shut"
     call.phase("open")
     assert machine.snapshot_of_truth() == machine.truth_before
+    assert not machine.at("/etc/systemd/system/pacs.service.d").exists()
 
 
 def test_a_path_that_was_not_there_before_is_gone_after_a_restore(
@@ -283,6 +284,52 @@ def test_an_open_that_died_when_all_was_done_does_nothing_again(
     path.write_text(path.read_text().replace('"succeeded"', '"started"'))
     ran = list(machine.ran)
     assert (call.phase("open")["state"], machine.ran) == ("succeeded", ran)
+
+
+def test_a_release_that_cannot_even_be_killed_needs_hands(call: Caller, machine: LinuxHost) -> None:
+    forward(call)
+    machine.unstoppable.add("pacs.service")
+    call.decide("restore")
+    assert "pacs.service is active" in call.phase("restore")["because"]
+    assert call.needs() == "hands"
+    assert machine.at("/data/live/schema").read_text() == "2", "nothing was swapped under it"
+
+
+def test_a_phase_that_was_about_to_begin_sees_the_decision(
+    call: Caller, machine: LinuxHost
+) -> None:
+    forward(call, "quiesce")
+    machine.hanging.add(f"wardship-{CHANGE}-snapshot.service")
+    call.phase("snapshot", wait="0")
+    call.decide("restore")
+    machine.hanging.clear()
+    report = call.phase("snapshot")
+    assert (report["state"], "the decision is restore" in report["because"]) == ("failed", True)
+    assert not machine.at("/data/.wardship").exists()
+
+
+def test_an_open_that_failed_is_past_once_the_change_is_put_back(
+    call: Caller, machine: LinuxHost
+) -> None:
+    forward(call)
+    call.decide("commit")
+    machine.running.pop("pacs.service")
+    machine.failing.add("start in open")
+    assert (call.phase("open")["state"], call.needs()) == ("failed", "hands")
+    call("reverse", "--change", CHANGE, "--epoch", "1", "--because", "it does not start")
+    assert call.needs() == "restore"
+    call.phase("restore")
+    assert call.needs() == "open"
+    call.phase("open")
+    assert machine.snapshot_of_truth() == machine.truth_before
+
+
+def test_a_host_that_boots_undecided_says_who_decided(call: Caller, machine: LinuxHost) -> None:
+    forward(call)
+    machine.cut_and_boot()
+    about = call("status")["changes"][0]
+    assert (about["decision"]["decision"], about["decision"]["by"]) == ("restore", "boot")
+    assert about["finished"]["end"] == "restored"
 
 
 def test_without_a_snapshot_only_the_start_follows(call: Caller, machine: LinuxHost) -> None:
