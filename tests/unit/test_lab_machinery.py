@@ -186,7 +186,7 @@ def test_a_program_that_fails_says_which_and_why() -> None:
 
 def test_a_program_that_does_not_end_is_an_error() -> None:
     with pytest.raises(LabError, match="did not end within"):
-        attempt(["sleep", "600"], timeout=0.2)
+        attempt(["sleep", "20"], timeout=0.2)
 
 
 def test_a_program_that_is_not_there_is_a_failure_and_no_crash() -> None:
@@ -204,7 +204,10 @@ def test_waiting_ends_with_the_condition_or_with_the_time() -> None:
     assert not until(lambda: False, timeout=0.1)
 
 
-def test_one_process_at_a_time_and_the_next_when_the_first_is_killed(tmp_path: Path) -> None:
+def test_one_process_at_a_time_and_the_next_when_the_first_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.lab.lock.PATIENCE", 20.0)
     lock, heard = tmp_path / "lock", list[str]()
     ours, theirs = multiprocessing.Pipe()
     holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(lock, theirs))
