@@ -146,6 +146,7 @@ def as_file(stored: StoredObject) -> bytes:
     [
         (TYPE, part(b"whole") + b"--edge\r\nContent-Type: application/dicom\r\n\r\ncut o"),
         (TYPE, b""),
+        (TYPE, b"--edge\r\nno end of its headers\r\n--edge--"),
         ("application/json", json.dumps({}).encode()),
         ("multipart/related", part(b"x") + b"--edge--"),
     ],
