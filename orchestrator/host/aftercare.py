@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from . import door, epoch, hold, records
+from . import ballast, door, epoch, hold, records
 from .change import facts, load
 from .host import Host
 from .locks import locked
@@ -31,6 +31,7 @@ def clear(host: Host, identifier: str, *, at: int, reason: str) -> Dict[str, Any
         hold.release(host, change.manifest.services)
         door.open_up(host)
         hold.forbid_start(host)
+        ballast.give(host)
         if known.finished != "cleared":
             finish(work, "cleared", because=reason)
     return {"cleared": identifier, "because": reason}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from . import epoch, records
+from . import ballast, epoch, records
 from .change import Change, facts, load
 from .host import Host
 from .outcome import RefusedError
-from .phases import decidable, reversible
+from .phases import RESTORE, decidable, reversible
 from .records import Record
 
 
@@ -31,6 +31,8 @@ def propose_under_lock(change: Change, propose: str, *, by: str, because: str, a
         RefusedError: a commit of what was not applied.
     """
     _unless(decidable(facts(change), propose))
+    if propose == RESTORE:
+        ballast.give(change.host)
     record = {
         "decision": propose,
         "by": by,
@@ -50,6 +52,7 @@ def reverse(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, 
         change = load(host, identifier)
         if change.reversal() is None:
             _unless(reversible(facts(change)))
+            ballast.give(host)
             record = {"because": because, "at": host.stamp(), "epoch": at}
             records.create(host.disk, change.paths.reversal, record)
         standing = change.reversal()

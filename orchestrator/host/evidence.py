@@ -5,18 +5,22 @@ Nothing here may stop a restore: what cannot be kept is noted.
 
 from __future__ import annotations
 
-from . import saved
+from . import ballast, saved
 from .change import look
 from .outcome import FailedError
 from .phases import ABSENT
 from .work import Work
 
 LINES = "2000"
+ENOUGH = 32 * 1024 * 1024
 
 
 def keep(work: Work) -> None:
     """Keep what is about to be put back or lost; what was kept before stays."""
     directory = work.change.paths.evidence
+    if work.system.free(work.host.layout.state) < ballast.SIZE + ENOUGH:
+        work.note("evidence not kept: the disk is full")
+        return
     try:
         work.disk.make_dir(directory)
         _journal(work)

@@ -19,6 +19,7 @@ class Layout:
         self.epoch = self.state / "epoch"
         self.lock = self.state / "lock"
         self.mutate_lock = self.state / "mutate.lock"
+        self.ballast = self.state / "ballast"
         self.hold = self.state / "hold"
         self.door = self.state / "door.json"
         self.changes = self.state / "changes"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import door, hold, records, services
+from . import ballast, door, hold, records, services
 from .change import facts
 from .outcome import FailedError
 from .phases import COMMIT, ENDS, RESTORE
@@ -19,6 +19,7 @@ def run(work: Work) -> None:
             ensure_started(work, manifest.to_release if target == COMMIT else manifest.from_release)
         hold.release(work.host, manifest.services)
         door.open_up(work.host)
+        ballast.give(work.host)
         finish(work, ENDS[target])
     hold.forbid_start(work.host)  # the hold is gone, and the next change has one of its own
 

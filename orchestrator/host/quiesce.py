@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import List
 
-from . import door, hold, services
+from . import ballast, door, hold, services
 from .change import Change
 from .outcome import FailedError
 from .work import Work, missing_scripts
@@ -29,6 +29,8 @@ def problems(change: Change) -> List[str]:
             if not (releases / name).is_dir()
         ]
     found += services.unknown(system, manifest.services)
+    if system.free(change.host.layout.state) < 4 * ballast.SIZE:
+        found.append(f"{change.host.layout.state} has too little room for records and evidence")
     for place in work.places:
         found += work.snapshots.problems(place.live)
         found += [
@@ -41,6 +43,7 @@ def problems(change: Change) -> List[str]:
 
 def run(work: Work) -> None:
     manifest = work.manifest
+    ballast.keep(work.host)
     hold.forbid_start(work.host)
     hold.hold(work.host, manifest.services)
     work.note("autostart held")

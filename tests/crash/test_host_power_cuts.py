@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.host import begin, boot, decide, prepare, status
+from orchestrator.host import ballast, begin, boot, decide, prepare, status
 from orchestrator.host.host import Host
 from orchestrator.host.outcome import RefusedError
 from tests.fakes.linux_host import LinuxHost, PowerCut, install_product, manifest, stage
@@ -24,6 +24,7 @@ CHANGE = "hospital-a-1"
 def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fake's disk forgets nothing; waiting for the real one would only cost minutes."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(ballast, "SIZE", 4096)
 
 
 @pytest.fixture
@@ -94,6 +95,7 @@ def assert_over(machine: LinuxHost) -> None:
     assert (now["door"], now["hold"]) == ("open", False), now
     assert now["changes"][0]["needs"] == "nothing", now
     assert not list(machine.at("/etc/systemd/system").glob("*.d/*hold*")), "drop-ins are left"
+    assert not machine.at("/var/lib/wardship/ballast").exists()
     assert not list(machine.root.glob("etc/.*wardship*")), "something set aside is left"
     assert sum(line.startswith("migrate") for line in machine.ran) <= 1
 

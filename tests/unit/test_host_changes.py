@@ -175,6 +175,24 @@ def test_what_was_acknowledged_since_the_commit_never_gives_way(
     assert machine.at(f"/data/.wardship/{CHANGE}/live.failed").exists()
 
 
+def test_room_is_kept_back_for_a_restore_on_a_full_disk(call: Caller, machine: LinuxHost) -> None:
+    ballast = machine.at("/var/lib/wardship/ballast")
+    machine.room = 1000
+    assert "too little room" in call.phase("quiesce", code=3)["because"]
+    machine.room = 1 << 40
+    forward(call, "quiesce")
+    assert ballast.stat().st_blocks * 512 >= ballast.stat().st_size == 16 * 1024 * 1024
+    call.decide("restore")
+    assert not ballast.exists()
+
+
+def test_a_commit_gives_the_room_back(call: Caller, machine: LinuxHost) -> None:
+    forward(call)
+    call.decide("commit")
+    call.phase("open")
+    assert not machine.at("/var/lib/wardship/ballast").exists()
+
+
 def test_the_first_decision_wins(call: Caller) -> None:
     forward(call)
     assert call.decide("restore")["decision"] == "restore"
