@@ -210,7 +210,9 @@ def test_one_process_at_a_time_and_the_next_when_the_first_is_killed(
     monkeypatch.setattr("orchestrator.lab.lock.PATIENCE", 20.0)
     lock, heard = tmp_path / "lock", list[str]()
     ours, theirs = multiprocessing.Pipe()
-    holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(lock, theirs))
+    holder = multiprocessing.get_context("spawn").Process(
+        target=_hold, args=(lock, theirs), daemon=True
+    )
     holder.start()
     assert ours.recv() == "held"
 
