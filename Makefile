@@ -21,7 +21,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: root venv ## Two hospitals on this machine, and the main job on them (root, Debian 12)
-	@$(BIN)/python -m orchestrator.lab.demo
+	@$(BIN)/python -m orchestrator.lab.story
 
 test: root venv ## Every test: check, then crash tests and tests on real hosts (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
