@@ -30,6 +30,7 @@ _WORDS = {
     r"^[A-Z][A-Z0-9_]*$": "the name of an environment variable",
     r"^[a-z_][a-z0-9_-]*$": "a user name",
 }
+_REFERENCE = "expected vault: NAME or env: NAME, never the secret itself"
 _KINDS = {
     "string_type": "a text",
     "int_type": "a whole number",
@@ -76,6 +77,9 @@ def _is_label(part: str | int) -> bool:
 
 def _problem(document: Document, model: type[BaseModel], detail: ErrorDetails) -> Problem:
     loc = _place(detail)
+    if detail["type"] == "extra_forbidden" and may_be_secret(loc[:-1]):
+        # Even a key may be a secret here, as in ``password: {abc}``.
+        return document.problem(loc, f"{'.'.join(map(str, loc[:-1]))}: {_REFERENCE}")
     where = ".".join(str(part) for part in loc)
     what = _what(document, model, loc, detail)
     at = loc[:-1] if detail["type"] == "missing" else loc
@@ -89,7 +93,7 @@ def _what(document: Document, model: type[BaseModel], loc: Loc, detail: ErrorDet
     if kind == "extra_forbidden":
         return f"unknown key, expected {_known_keys(model, loc)}"
     if ctx.get("class_name") == "SecretRef":
-        return "expected vault: NAME or env: NAME, never the secret itself"
+        return _REFERENCE
     shown = _shown(document, loc, detail)
     if kind == "value_error":
         return f"{shown}: {ctx['error']}"

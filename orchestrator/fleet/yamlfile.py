@@ -175,8 +175,8 @@ class _Reader:
         if event.value == "<<" and event.implicit[0]:
             self._tell(event, "merge key <<, expected the keys themselves")
         elif tag != "tag:yaml.org,2002:str":
-            kind = tag.rpartition(":")[2]
-            self._tell(event, f'{event.value} is a {kind} in YAML, quote it: "{event.value}"')
+            shown = "this" if may_be_secret(loc) else event.value
+            self._tell(event, f"{shown} is a {tag.rpartition(':')[2]} in YAML, quote it")
         return event.value
 
     def _sequence(

@@ -92,6 +92,7 @@ def test_where_everything_is_refused_nothing_is_kept(
     found["hospital-a"] = a_facility_survey(problems=("pacs-a: timeout",))
     said = wardship("plan", "hospital-a")
     assert said.code == 30
+    assert "nothing is planned and nothing was changed" in said.err
     assert not (directory / ".wardship/plans").exists()
 
 
