@@ -1,1 +1,1 @@
-"""wardship: mandated versions of imaging software for a country's hospitals, verified or put back."""
+"""wardship: mandated versions of imaging software in hospitals, verified or put back."""

@@ -6,6 +6,7 @@ decision that stands, a restore that may be run again. The product is a release 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ ORDER = {"quiesce": None, "snapshot": "quiesce", "apply": "snapshot"}
 
 @dataclass
 class FakeHospital:
-    """The hosts' state. ``faults``: what goes wrong, e.g. ``{"apply": "failed"}``, ``{"checks": "failed"}``."""
+    """The hosts' state. ``faults``: what goes wrong, e.g. ``{"apply": "failed"}``."""
 
     release: str = "1"
     images: list[str] = field(default_factory=lambda: ["a", "b"])
@@ -171,10 +172,8 @@ def _serve(path: Path, hospital: FakeHospital, tell: int) -> None:
         def handle(self) -> None:
             asked = json.loads(self.rfile.readline())
             answer = hospital.call(asked.pop("verb"), **asked)
-            try:
+            with contextlib.suppress(BrokenPipeError):  # the controller died while it waited
                 self.wfile.write(json.dumps(answer).encode() + b"\n")
-            except BrokenPipeError:
-                pass  # the controller died while it waited: the hospital goes on
 
     try:
         with socketserver.UnixStreamServer(str(path), Handler) as server:

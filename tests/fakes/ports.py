@@ -1,4 +1,4 @@
-"""The rollout's ports over a ``HospitalProcess``, and a journal and ports that kill their process."""
+"""The rollout's ports over a ``HospitalProcess``, and what kills its process at a boundary."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Scene:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.pacs.destinations["WARDSHIP"] = port
-        later = self.moment != "baseline"
+        later, census = self.moment != "baseline", self.directory / "census.json"
         return CheckRequest(
             change_set="c1",
             moment=self.moment,
@@ -123,7 +123,7 @@ class Scene:
             settings=VerifySettings(),
             seed=3,
             baseline=self._baseline() if later else None,
-            census_before=self.directory / "census.json" if later else None,
+            census_before=census if later and census.exists() else None,
         )
 
     def _baseline(self) -> CheckReport:

@@ -1,4 +1,4 @@
-"""A restore that is made to fail: a person is needed, told what to do, and cannot clear too soon."""
+"""A restore that is made to fail: a person is needed, told what to do, and cannot clear early."""
 
 from __future__ import annotations
 

@@ -100,6 +100,7 @@ def test_a_survey_tells_what_it_could_not_learn_and_what_is_undeclared(pacs: Pac
 
 
 def test_stage_is_previewed_done_once_redone_when_damaged_and_not_felt(pacs: Pacs) -> None:
+    hospital = pacs.demo.hospital(pacs.host)
     felt, laid_down = shell(pacs, FELT), shell(pacs, f"{LAID_DOWN} || true")
     preview = verb(pacs, "stage", check=True)
     assert (preview["status"], preview["changed"]) == ("done", True)
@@ -112,6 +113,9 @@ def test_stage_is_previewed_done_once_redone_when_damaged_and_not_felt(pacs: Pac
     assert not verb(pacs, "stage", check=True)["changed"]
     assert shell(pacs, LAID_DOWN) == after
     assert shell(pacs, FELT) == felt
+    assert "ansible-wardship_files" in shell(pacs, "journalctl --no-pager")
+    for secret in (hospital.web_password, hospital.database_password):
+        assert secret not in shell(pacs, "journalctl --no-pager")
     assert f"{DIRECTORY}/scripts/start 700 root root" in after
     assert f"{DIRECTORY}/files/orthanc/credentials.json 640 root orthanc" in after
     assert verb(pacs, "precheck")["status"] == "done"

