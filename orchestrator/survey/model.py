@@ -35,7 +35,7 @@ class ServiceSurvey(Model):
 
 
 class HostSurvey(Model):
-    """One host. ``release``: what ``current`` names; ``running``: what the product itself answers."""
+    """One host. ``release``: what ``current`` names; ``running``: what the product answers."""
 
     host: str
     product: str
