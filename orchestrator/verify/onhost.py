@@ -32,6 +32,7 @@ class OnHost:
 
     def __init__(self, request: CheckRequest, *, shell: Any = None) -> None:
         self._request = request
+        self._lost = ""
         self.shell = shell or testinfra.get_host(
             f"ssh://{request.host}",
             ssh_config=str(request.ssh_config),
@@ -53,6 +54,7 @@ class OnHost:
 
     def answers(self) -> bool:
         """Whether the host can be reached at this moment."""
+        self._lost = ""
         try:
             return self._run("true")[0] == 0
         except Unknown:
@@ -109,11 +111,14 @@ class OnHost:
         return found
 
     def _run(self, command: str) -> tuple[int, str, str]:
+        if self._lost:  # the clinic waits: a host that is gone is not waited for again
+            raise Unknown(self._lost)
         try:
             ended = self.shell.run(command)
         except RuntimeError as error:  # testinfra: ssh itself ended with 255
             because = _last(getattr(error.args[0], "stderr", "")) if error.args else ""
-            raise Unknown(f"{self._request.host} cannot be reached: {because}") from None
+            self._lost = f"{self._request.host} cannot be reached: {because}"
+            raise Unknown(self._lost) from None
         return int(ended.rc), str(ended.stdout), str(ended.stderr)
 
 

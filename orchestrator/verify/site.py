@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 from orchestrator.survey.census import Census
 from orchestrator.verify.model import CheckRequest, CheckResult, DicomTarget, WebTarget
-from orchestrator.verify.onhost import OnHost
+from orchestrator.verify.onhost import HostRefused, OnHost
 from orchestrator.verify.outcome import Unknown
 from orchestrator.verify.probe import PROBE_ROOT
 from orchestrator.wire.association import Peer
@@ -128,16 +128,42 @@ class Site:
     def census_before(self) -> Census:
         """The census that quiesce took.
 
+        A change that was undone before it could take one, and before its snapshot, has touched
+        nothing: then what is there now is what was there.
+
         Raises:
             Unknown: there is none.
         """
         path = self.request.census_before
+        if path is None and self.is_untouched():
+            return self.census_now()
         if path is None or not path.is_file():
             raise Unknown("nothing to compare with: there is no census from before the change")
         text = path.read_text("utf-8")
         return self.once("census-before", lambda: Census.model_validate_json(text)).without(
             PROBE_ROOT
         )
+
+    def proof(self) -> dict[str, Any]:
+        """What the host program finds when it compares stored files with the snapshot.
+
+        Raises:
+            HostRefused: there is no snapshot.
+            Unknown: it cannot say.
+        """
+        return self.once(
+            "proof", lambda: self.host.program("prove", sample=0, seed=self.request.seed)
+        )
+
+    def is_untouched(self) -> bool:
+        """Whether this change was undone before its snapshot, so that nothing was ever applied."""
+        if self.request.moment != "restored":
+            return False
+        try:
+            self.proof()
+        except HostRefused as refused:
+            return refused.kind == "order"
+        return False
 
     def census_reference(self) -> Census:
         """What must be there: the census of before the change, at the baseline the one of now."""
@@ -172,7 +198,7 @@ class Site:
         if not self.host.answers():
             return "and its host cannot be reached"
         for address, port in self._ends():
-            if ip_address(address).is_loopback and not _listens(address, port):
+            if _is_here(address) and not _listens(address, port):
                 return f"and our tunnel to it is gone (nothing listens on {address}:{port})"
         return None
 
@@ -190,6 +216,13 @@ class Site:
         for opened in ("dicom", "web"):
             if opened in self.__dict__:
                 self.__dict__[opened].close()
+
+
+def _is_here(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _listens(address: str, port: int) -> bool:

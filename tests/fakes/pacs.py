@@ -39,6 +39,8 @@ class Faults:
     hangs_up: bool = False
     #: Add this to the last byte of every object that goes out.
     alters: int = 0
+    #: Give every object that goes out another UID.
+    renames: bool = False
     #: Answer as if nothing were stored.
     empty: bool = False
 
@@ -138,7 +140,12 @@ class FakePacs:
         return [stored for stored in self.objects.values() if _matches(stored.dataset(), query)]
 
     def outgoing(self, query: Dataset) -> list[Dataset]:
-        return [self._altered(stored).dataset() for stored in self._matching(query)]
+        going = [self._altered(stored).dataset() for stored in self._matching(query)]
+        for dataset in going if self.faults.renames else ():
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = (
+                f"{dataset.SOPInstanceUID}.9"
+            )
+        return going
 
     def _altered(self, stored: StoredObject) -> StoredObject:
         last = (stored.data[-1] + self.faults.alters) % 256

@@ -78,6 +78,7 @@ class Scene:
     moment: Moment = "baseline"
     baseline: tuple[CheckResult, ...] = ()
     record: Record = field(default_factory=Record)
+    _sites: list[Site] = field(default_factory=list)
 
     def fill(self, objects: list[StoredObject]) -> None:
         """Archive, index and disk hold these objects, and agree."""
@@ -135,9 +136,15 @@ class Scene:
             results=self.baseline,
         )
 
+    def close(self) -> None:
+        """Nobody looks any more: an open association would outlast the test."""
+        for site in self._sites:
+            site.close()
+
     def site(self) -> Site:
         """Somebody who looks at it now."""
         site = Site(self.request())
+        self._sites.append(site)
         site.__dict__["host"] = self.host
         site.__dict__["web"] = WebClient("http://pacs/dicom-web", transport=dicomweb(self.pacs))
         return site

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from orchestrator.verify.checks.test_census import (
     test_archive_files as archive_files,
@@ -19,7 +20,7 @@ from orchestrator.verify.checks.test_census import (
 from orchestrator.verify.checks.test_census import (
     test_census_product as census_product,
 )
-from orchestrator.verify.model import Moment
+from orchestrator.verify.model import CheckResult, Moment
 from orchestrator.verify.onhost import HostRefused
 from orchestrator.verify.outcome import Unknown
 from orchestrator.verify.site import Site
@@ -37,20 +38,18 @@ def running() -> Iterator[FakePacs]:
 
 
 @pytest.fixture
-def scene(running: FakePacs, tmp_path: Path) -> Scene:
+def scene(running: FakePacs, tmp_path: Path) -> Iterator[Scene]:
     running.mend()
     made = Scene(running, tmp_path)
     made.fill(OBJECTS)
     made.keep_census()
-    return made
+    yield made
+    made.close()
 
 
 def look(scene: Scene, check: Callable[..., None]) -> None:
     site = scene.site()
-    try:
-        check(site.request, site, scene.record)
-    finally:
-        site.close()
+    check(site.request, site, scene.record)
 
 
 ALL = (census_index, census_product, archive_sample)
@@ -150,11 +149,41 @@ def test_what_arrives_while_we_look_is_no_difference(scene: Scene) -> None:
     site.census_now()
     scene.host.census = census_of(MORE)
     census_product(site.request, site, scene.record)
-    site.close()
 
 
 def files(scene: Scene) -> None:
-    look(scene, archive_files)
+    site = scene.site()
+    archive_files(site, scene.record)
+
+
+def undone_before_its_census(scene: Scene, *, objects: int) -> None:
+    """Quiesce failed early: no census, no snapshot, nothing applied."""
+    scene.moment, scene.host.proof = "restored", None
+    (scene.directory / "census.json").unlink()
+    measures: dict[str, JsonValue] = {"studies": 2, "objects": objects}
+    scene.baseline = (CheckResult(check="census-index", status="passed", measures=measures),)
+
+
+@pytest.mark.parametrize("check", ALL)
+def test_what_was_undone_before_its_census_is_compared_with_itself(
+    scene: Scene, check: Callable[..., None]
+) -> None:
+    undone_before_its_census(scene, objects=5)
+    look(scene, check)
+
+
+def test_and_must_hold_what_it_held_at_the_baseline(scene: Scene) -> None:
+    undone_before_its_census(scene, objects=6)
+    with pytest.raises(AssertionError, match="5 objects are there, 6 were at the baseline"):
+        look(scene, census_index)
+
+
+@pytest.mark.parametrize("check", [census_index, archive_sample])
+def test_what_has_a_snapshot_needs_its_census(scene: Scene, check: Callable[..., None]) -> None:
+    undone_before_its_census(scene, objects=5)
+    scene.host.proof = {"files": 5}
+    with pytest.raises(Unknown, match="no census from before"):
+        look(scene, check)
 
 
 @pytest.mark.parametrize("moment", ["applied", "restored"])
@@ -214,6 +243,22 @@ def test_a_partial_sample_says_what_it_can_miss(scene: Scene) -> None:
 
 def test_a_file_that_does_not_hold_what_the_index_says_is_seen(scene: Scene) -> None:
     scene.host.files[f"orthanc/{OBJECTS[0].sop_instance}"] = (OBJECTS[0].size, "other")
+    with pytest.raises(AssertionError, match="1 of 5 files do not hold"):
+        look(scene, archive_sample)
+
+
+def test_a_file_that_was_removed_while_we_looked_is_not_missed(scene: Scene) -> None:
+    site = scene.site()
+    site.census_now()
+    scene.host.files.pop(f"orthanc/{OBJECTS[0].sop_instance}")
+    scene.host.census = census_of(OBJECTS[1:])
+    archive_sample(site.request, site, scene.record)
+
+
+def test_behind_the_shut_door_nobody_removes_a_file(scene: Scene) -> None:
+    scene.moment = "applied"
+    scene.host.files.pop(f"orthanc/{OBJECTS[0].sop_instance}")
+    scene.host.census = census_of(OBJECTS[1:])
     with pytest.raises(AssertionError, match="1 of 5 files do not hold"):
         look(scene, archive_sample)
 

@@ -19,7 +19,7 @@ from orchestrator.verify.plugin import Record
 from orchestrator.verify.probe import make_probe
 from orchestrator.verify.site import Site
 from orchestrator.wire.dicomweb import WebClient
-from orchestrator.wire.errors import Declined, NotOffered, Rejected
+from orchestrator.wire.errors import Declined, Garbled, NotOffered, Rejected
 from tests.fakes.pacs import FakePacs
 from tests.fakes.scene import Scene, clinical
 
@@ -33,7 +33,7 @@ def running() -> Iterator[FakePacs]:
 
 
 @pytest.fixture
-def scene(running: FakePacs, tmp_path: Path) -> Scene:
+def scene(running: FakePacs, tmp_path: Path) -> Iterator[Scene]:
     running.mend()
     made = Scene(running, tmp_path)
     made.fill(OBJECTS)
@@ -46,14 +46,13 @@ def scene(running: FakePacs, tmp_path: Path) -> Scene:
         }
 
     made.host.forget = forget
-    return made
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def site(scene: Scene) -> Iterator[Site]:
-    found = scene.site()
-    yield found
-    found.close()
+def site(scene: Scene) -> Site:
+    return scene.site()
 
 
 def stored(scene: Scene) -> set[str]:
@@ -104,6 +103,12 @@ def test_an_object_that_comes_back_other_is_seen_and_removed(scene: Scene, site:
     with pytest.raises(AssertionError, match="with other pixels"):
         dicom.test_dicom_round_trip(site, scene.record)
     assert stored(scene) == CLINICAL
+
+
+def test_objects_that_come_back_under_other_uids_are_seen(scene: Scene, site: Site) -> None:
+    scene.pacs.faults.renames = True
+    with pytest.raises(AssertionError, match="brought other objects"):
+        dicom.test_dicom_round_trip(site, scene.record)
 
 
 def test_an_archive_that_takes_nothing_is_seen(scene: Scene, site: Site) -> None:
@@ -192,7 +197,6 @@ def after_a_baseline(scene: Scene) -> Scene:
         )
         run(site.request, site, record)
         found.append(CheckResult(check=check, status="passed", measures=record.measures))
-    site.close()
     scene.moment, scene.baseline = "applied", tuple(found)
     return scene
 
@@ -204,7 +208,6 @@ def test_the_same_objects_are_retrieved_after_as_before(scene: Scene) -> None:
     assert scene.record.measures["retrieves"] == site.request.settings.retrieves
     drawn = scene.baseline[0].measures["drawn"]
     assert scene.record.measures["drawn"] == drawn
-    site.close()
 
 
 def test_an_object_that_opens_other_than_before_is_seen(scene: Scene) -> None:
@@ -221,6 +224,14 @@ def test_an_object_that_does_not_come_is_seen(scene: Scene) -> None:
     scene.pacs.faults.empty = True
     site = scene.site()
     with pytest.raises(Exception, match=r"brought nothing|answers C-GET"):
+        retrieve.test_retrieve_time(site.request, site, scene.record)
+
+
+def test_an_object_that_comes_under_another_uid_is_seen(scene: Scene) -> None:
+    after_a_baseline(scene)
+    scene.pacs.faults.renames = True
+    site = scene.site()
+    with pytest.raises(Garbled, match="brought"):
         retrieve.test_retrieve_time(site.request, site, scene.record)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from orchestrator.survey.census import Census, CensusInstance, difference
 from orchestrator.verify.model import CheckRequest
-from orchestrator.verify.onhost import HostRefused
 from orchestrator.verify.plugin import Record
 from orchestrator.verify.sample import draw, unseen_share
 from orchestrator.verify.site import Site
@@ -19,10 +19,12 @@ def test_census_index(request_: CheckRequest, site: Site, record: Record) -> Non
     """The index is what it was, and every object that it names is on disk with its size."""
     now = site.census_now()
     record.show(summary("now", now))
-    record.measure(studies=len(now.studies), objects=sum(now.modalities().values()))
+    record.measure(**numbers(now))
     if request_.moment != "baseline":
         before = site.census_before()
         record.show(summary("before", before))
+        if request_.census_before is None:
+            require_no_less(site, now)
         change = difference(before, now)
         record.show(*change.told())
         # What a release received between its commit and its reversal is carried over.
@@ -53,19 +55,16 @@ def test_census_product(request_: CheckRequest, site: Site, record: Record) -> N
     assert not wrong, f"C-FIND and the census differ in {len(wrong)} studies, e.g. {wrong[0]}"
 
 
-def test_archive_files(request_: CheckRequest, site: Site, record: Record) -> None:
+def test_archive_files(site: Site, record: Record) -> None:
     """Against the snapshot, every file; without one, nothing was applied: against the census."""
     before = site.census_before()
     named = len(files_of(before))
-    try:
-        proof = site.host.program("prove", sample=0, seed=request_.seed)
-    except HostRefused as refused:
-        if refused.kind != "order" or request_.moment != "restored":
-            raise
+    if site.is_untouched():
         gone = not_on_disk(site, before)
         record.say("no snapshot was made, so nothing was changed: compared with the census")
         assert not gone, f"{len(gone)} objects are not on disk, or have another size"
         return
+    proof = site.proof()
     record.measure(files=proof["files"], bytes=proof["bytes"], reread=proof["reread"])
     record.show(
         f"{proof['files']} files, {proof['bytes'] / MB:.1f} MB compared with the snapshot, "
@@ -136,6 +135,20 @@ def outside(
         if not ends[0] <= found.get(study, 0) <= ends[1]:
             wrong.append(f"{study}: {ends[1]} in the census, {found.get(study, 0)} found")
     return wrong
+
+
+def require_no_less(site: Site, now: Census) -> None:
+    """At least what the baseline counted: all that can be asked where quiesce counted nothing."""
+    measured = site.baseline("census-index").measures
+    for what, count in numbers(now).items():
+        assert count >= cast(int, measured[what]), (
+            f"{count} {what} are there, {measured[what]} were at the baseline"
+        )
+
+
+def numbers(census: Census) -> dict[str, int]:
+    """What a census comes to."""
+    return {"studies": len(census.studies), "objects": sum(census.modalities().values())}
 
 
 def summary(when: str, census: Census) -> str:
