@@ -23,8 +23,8 @@ def given(tmp_path: Path) -> dict[str, Any]:
         "dest": str(tmp_path / "staged"), "mode": "0750", "compare": str(tmp_path / "live"),
         "owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name,
         "masked": ["Password"],
-        "files": [{"name": "a.json", "mode": "0640", "content": json.dumps(
-            {"B": 1, "P": {"Password": "new-secret", "Host": "db"}})}],
+        "files": [{"name": "a.json", "mode": "0640"}],
+        "contents": {"a.json": json.dumps({"B": 1, "P": {"Password": "new-secret", "Host": "db"}})},
     }  # fmt: skip
 
 

@@ -27,7 +27,9 @@ case "$1" in
 show) echo "LoadState=loaded"; echo "ActiveState=$(cat "$state")"; echo "MainPID=0" ;;
 start|restart) echo "$1 $unit" >>"$UNITS/log"
     if [ -e "$state.broken" ]; then echo failed >"$state"; else echo active >"$state"; fi ;;
-stop) echo "stop $unit" >>"$UNITS/log"; [ -e "$state.stuck" ] || echo inactive >"$state" ;;
+stop) echo "stop $unit" >>"$UNITS/log"
+    # As systemd does: what has failed stays failed.
+    [ -e "$state.stuck" ] || [ "$(cat "$state")" = failed ] || echo inactive >"$state" ;;
 reset-failed) echo inactive >"$state" ;;
 esac
 """

@@ -38,7 +38,7 @@ options:
     suboptions:
       name: {type: str, required: true, description: [File name.]}
       mode: {type: str, required: true, description: [File mode.]}
-      content: {type: str, required: true, description: [Its text.]}
+  contents: {type: dict, required: true, description: [The text of each file by its name.]}
 author: [wardship]
 """
 
@@ -86,7 +86,7 @@ def difference(given):
     entries = []
     for file in given["files"]:
         live = Path(given["compare"], file["name"])
-        before, after = read(live), file["content"]
+        before, after = read(live), given["contents"][file["name"]]
         old, new = shown(before, given["masked"]), shown(after, given["masked"], before)
         if old != new:
             header = {"before_header": str(live), "after_header": str(live)}
@@ -111,7 +111,7 @@ def wrong(given):
     found = [] if owned(dest, given, mode) else [str(dest)]
     for file in given["files"]:
         path = dest / file["name"]
-        same = file["name"] in there and read(path) == file["content"]
+        same = file["name"] in there and read(path) == given["contents"][file["name"]]
         if not same or not owned(path, given, int(file["mode"], 8)):
             found.append(file["name"])
     return found + sorted(there - names)
@@ -127,7 +127,7 @@ def lay_down(given):
     for file in given["files"]:
         handle, name = tempfile.mkstemp(dir=dest, prefix=".")
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(file["content"])
+            out.write(given["contents"][file["name"]])
             out.flush()
             os.fsync(out.fileno())
         os.chown(name, user, group)
@@ -158,14 +158,19 @@ def main():
                 "options": {
                     "name": {"type": "str", "required": True},
                     "mode": {"type": "str", "required": True},
-                    # Configuration holds passwords: never in the log, never in what is given back.
-                    "content": {"type": "str", "required": True, "no_log": True},
                 },
             },
+            # Configuration holds passwords. Only at this level does Ansible keep a parameter out
+            # of the host's journal; of a list's parts it keeps none out.
+            "contents": {"type": "dict", "required": True, "no_log": True},
         },
         supports_check_mode=True,
     )
     given = module.params
+    names = {file["name"] for file in given["files"]}
+    texts = {name for name, content in given["contents"].items() if isinstance(content, str)}
+    if names != texts:
+        module.fail_json(msg=f"without a text: {', '.join(sorted(names ^ texts))}")
     try:
         found, diff = wrong(given), difference(given)
         if found and not module.check_mode:

@@ -150,7 +150,7 @@ def is_safe(member, links):
         raise RefusalError(f"the artifact holds {member.name}, which is no file, directory or link")
     for name in targets:
         parts = posixpath.normpath(name).split("/")
-        if posixpath.isabs(name) or parts[0] == ".." or posixpath.isabs(member.linkname):
+        if posixpath.isabs(name) or parts[0] == "..":
             raise RefusalError(f"the artifact holds {member.name}, which leads out of the release")
 
 
