@@ -14,6 +14,7 @@ from typing import Any, Self
 import httpx
 from pydicom import Dataset, dcmwrite
 from pydicom.filebase import DicomBytesIO
+from pydicom.uid import UID
 from pynetdicom import AE, build_context, evt
 
 from orchestrator.wire.association import Peer
@@ -142,9 +143,8 @@ class FakePacs:
     def outgoing(self, query: Dataset) -> list[Dataset]:
         going = [self._altered(stored).dataset() for stored in self._matching(query)]
         for dataset in going if self.faults.renames else ():
-            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = (
-                f"{dataset.SOPInstanceUID}.9"
-            )
+            dataset.SOPInstanceUID = UID(f"{dataset.SOPInstanceUID}.9")
+            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         return going
 
     def _altered(self, stored: StoredObject) -> StoredObject:
