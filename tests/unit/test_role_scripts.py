@@ -196,9 +196,7 @@ def test_start_tells_the_last_error_that_the_product_logged(machine: Machine) ->
     (machine.units / f"{PRODUCT}.broken").write_text("")
     machine.orthanc.version = "none"
     log = machine.change.parent / "logs/Orthanc.log.1"
-    log.write_text(
-        "W0101 old\nE0101 12:00:00.0 main a.cpp:1] first\nE0101 1 main a.cpp:9] the cause\n"
-    )
+    log.write_text("E0101 1 main a.cpp:1] first\nE0101 1 main a.cpp:9] the cause\nW0101 later\n")
     ended = machine.run("start", WARDSHIP_RELEASE="1.12.7")
     assert ended.returncode == 1
     assert ended.stderr == f"{PRODUCT} is failed: the cause\n"
