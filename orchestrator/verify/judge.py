@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.verify.model import CheckReport, CheckResult, Verdict
+from orchestrator.verify.model import CheckReport, CheckResult, Moment, Verdict
+from orchestrator.verify.suites import BY_ID
 
 
 def judge(
@@ -17,7 +18,11 @@ def judge(
     """The verdict over one run on one host. Reasons: failures first, in order of the catalogue."""
     if not expected:
         return Verdict(status="unknown", because=("no check is expected: nothing was looked at",))
-    results = [*_expected(expected, report), *_unexpected(expected, report)]
+    results = [
+        result
+        for result in [*_expected(expected, report), *_unexpected(expected, report)]
+        if _counts(result, report.moment)
+    ]
     results += _strangers(report, baseline)
     failed = [_told(result) for result in results if result.status == "failed"]
     unknown = [_told(result) for result in results if result.status == "unknown"]
@@ -26,6 +31,12 @@ def judge(
     if unknown:
         return Verdict(status="unknown", because=tuple(unknown))
     return Verdict(status="passed")
+
+
+def _counts(result: CheckResult, moment: Moment) -> bool:
+    """After a restore only integrity decides; what else was found is in the report."""
+    spec = BY_ID.get(result.check)
+    return moment != "restored" or spec is None or spec.integrity
 
 
 def _expected(expected: Sequence[str], report: CheckReport) -> list[CheckResult]:

@@ -26,13 +26,18 @@ AFTERWARDS: tuple[Moment, ...] = ("applied", "restored")
 
 
 class CheckSpec(Model):
-    """One check. ``limit``: seconds after which it counts as unanswered."""
+    """One check. ``limit``: seconds after which it counts as unanswered.
+
+    ``integrity``: whether what it finds after a restore keeps the door shut. A clinic is not kept
+    out because its old release is slow today.
+    """
 
     id: str
     suite: str
     protects: str
     at: tuple[Moment, ...] = ALWAYS
     limit: float = 60.0
+    integrity: bool = True
 
 
 CATALOGUE: tuple[CheckSpec, ...] = (
@@ -50,6 +55,7 @@ CATALOGUE: tuple[CheckSpec, ...] = (
         id="disk-free",
         suite="service",
         protects="There is room for the images of the coming hours.",
+        integrity=False,
     ),
     CheckSpec(
         id="dicom-echo",
@@ -90,6 +96,7 @@ CATALOGUE: tuple[CheckSpec, ...] = (
         id="retrieve-time",
         suite="retrieve",
         protects="Images open as fast as before.",
+        integrity=False,
         limit=600.0,
     ),
     CheckSpec(

@@ -40,6 +40,10 @@ class Faults:
     hangs_up: bool = False
     #: Add this to the last byte of every object that goes out.
     alters: int = 0
+    #: Write something of its own into the header of every object that goes out.
+    signs: bool = False
+    #: Objects that C-GET and C-MOVE leave out without a word.
+    drops: int = 0
     #: Give every object that goes out another UID.
     renames: bool = False
     #: Answer as if nothing were stored.
@@ -141,7 +145,10 @@ class FakePacs:
         return [stored for stored in self.objects.values() if _matches(stored.dataset(), query)]
 
     def outgoing(self, query: Dataset) -> list[Dataset]:
-        going = [self._altered(stored).dataset() for stored in self._matching(query)]
+        matching = self._matching(query)[self.faults.drops :]
+        going = [self._altered(stored).dataset() for stored in matching]
+        for dataset in going if self.faults.signs else ():
+            dataset.InstitutionName = "FAKE"
         for dataset in going if self.faults.renames else ():
             dataset.SOPInstanceUID = UID(f"{dataset.SOPInstanceUID}.9")
             dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import JsonValue
 
 from orchestrator.verify.checks import test_dicom as dicom
 from orchestrator.verify.checks import test_dicomweb as dicomweb
 from orchestrator.verify.checks import test_retrieve as retrieve
 from orchestrator.verify.checks import test_service as service
-from orchestrator.verify.model import CheckResult
+from orchestrator.verify.model import CheckResult, Moment
 from orchestrator.verify.outcome import Unknown
 from orchestrator.verify.plugin import Record
 from orchestrator.verify.probe import make_probe
@@ -103,6 +104,18 @@ def test_an_object_that_comes_back_other_is_seen_and_removed(scene: Scene, site:
     with pytest.raises(AssertionError, match="with other pixels"):
         dicom.test_dicom_round_trip(site, scene.record)
     assert stored(scene) == CLINICAL
+
+
+def test_a_header_that_comes_back_other_is_seen(scene: Scene, site: Site) -> None:
+    scene.pacs.faults.signs = True
+    with pytest.raises(AssertionError, match="with another header"):
+        dicom.test_dicom_round_trip(site, scene.record)
+
+
+def test_an_object_that_does_not_come_back_is_seen(scene: Scene, site: Site) -> None:
+    scene.pacs.faults.drops = 1
+    with pytest.raises(AssertionError, match="C-MOVE says it sent 1 of 2"):
+        dicom.test_dicom_round_trip(site, scene.record)
 
 
 def test_objects_that_come_back_under_other_uids_are_seen(scene: Scene, site: Site) -> None:
@@ -288,18 +301,44 @@ def unit(name: str, **other: str) -> str:
     return "\n".join(f"{key}={value}" for key, value in said.items())
 
 
-def services(scene: Scene, *, now: dict[str, str] | None = None, moment: str = "applied") -> None:
+def services(
+    scene: Scene,
+    *,
+    now: dict[str, str] | None = None,
+    first: dict[str, str] | None = None,
+    moment: Moment = "applied",
+) -> None:
+    scene.moment = moment
     site = scene.site()
-    both = [unit("db.service"), unit("pacs.service")]
+    both = [unit("db.service"), unit("pacs.service", **(first or {}))]
     scene.host.outputs["systemctl show"] = "\n\n".join(both)
     at_first = service.units(site)
     scene.host.outputs["systemctl show"] = f"{both[0]}\n\n{unit('pacs.service', **(now or {}))}"
-    request = site.request.model_copy(update={"moment": moment})
-    service.test_service_active(request, site, scene.record, at_first)
+    service.test_service_active(site.request, site, scene.record, at_first)
 
 
 def test_services_that_run_and_run_on_pass(scene: Scene) -> None:
     services(scene)
+
+
+RESTARTED = {"NRestarts": "2", "InvocationID": "a9"}
+
+
+def before(run: str) -> tuple[CheckResult, ...]:
+    runs: dict[str, JsonValue] = {"pacs.service": run}
+    return (CheckResult(check="service-active", status="passed", measures={"runs": runs}),)
+
+
+def test_a_new_release_that_had_to_be_restarted_fails(scene: Scene) -> None:
+    scene.baseline = before("a1")
+    with pytest.raises(AssertionError, match="restarted 2 times"):
+        services(scene, first=RESTARTED, now=RESTARTED)
+
+
+def test_what_ran_on_since_the_baseline_may_have_a_past(scene: Scene) -> None:
+    services(scene, first=RESTARTED, now=RESTARTED, moment="baseline")
+    scene.baseline = before("a9")
+    services(scene, first=RESTARTED, now=RESTARTED, moment="restored")
 
 
 @pytest.mark.parametrize(
