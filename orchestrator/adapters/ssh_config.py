@@ -99,7 +99,7 @@ def _common_section(*, known_hosts: Path, control_dir: Path) -> str:
         "PreferredAuthentications": "publickey",
         "ConnectTimeout": str(CONNECT_TIMEOUT),
         "ServerAliveInterval": "5",
-        "ServerAliveCountMax": "4",
+        "ServerAliveCountMax": "3",
         "ControlMaster": "auto",
         "ControlPath": f'"{control_dir}/%C"',
         "ControlPersist": str(PERSIST),
