@@ -86,9 +86,10 @@ class SqlJournal:
                 values["cause"] = outcome.because
             db.execute(SETS.update().where(SETS.c.id == change_set).values(values))
 
-    def keep(self, change_set: str, name: str, body: str) -> None:
+    def keep(self, change_set: str, name: str, body: str, *, epoch: int) -> None:
         """Keep a document with the change set; a later one of the same name replaces it."""
         with self._writer.begin() as db:
+            self._guard(db, change_set, epoch)
             key = (DOCUMENTS.c.change_set == change_set) & (DOCUMENTS.c.name == name)
             db.execute(DOCUMENTS.delete().where(key))
             db.execute(DOCUMENTS.insert().values(change_set=change_set, name=name, body=body))
@@ -124,7 +125,8 @@ class SqlJournal:
                 db.execute(
                     SETS.insert().values(
                         id=cs.id, facility=cs.facility, plan=plan.digest, cause="", runner=runner,
-                        state=State.STAGING.value, abort_requested=False, since=at.isoformat(),
+                        state=State.STAGING.value, queued=True, abort_requested=False,
+                        since=at.isoformat(),
                         body=cs.model_dump_json(),
                     )
                 )  # fmt: skip
@@ -191,14 +193,15 @@ class SqlJournal:
                 .where(SETS.c.id == change_set)
                 .values(
                     state=to.value, since=at.isoformat(), runner=runner,
-                    cause=row["cause"] or because, abort_requested=False,
+                    cause=row["cause"] or because, abort_requested=False, queued=False,
                 )
             )  # fmt: skip
 
     def run_by(self, change_sets: list[str], *, runner: str) -> None:
-        """Write down who runs these now."""
+        """Write down who runs these now, on the engine."""
         with self._writer.begin() as db:
-            db.execute(SETS.update().where(SETS.c.id.in_(change_sets)).values(runner=runner))
+            named = SETS.update().where(SETS.c.id.in_(change_sets))
+            db.execute(named.values(runner=runner, queued=True))
 
     def close(self) -> None:
         """Let the file go."""
@@ -259,6 +262,7 @@ class SqlJournal:
             cause=row["cause"],
             epoch=epoch or 0,
             runner=row["runner"],
+            queued=row["queued"],
             abort_requested=row["abort_requested"],
             since=datetime.fromisoformat(row["since"]),
             entries=tuple(

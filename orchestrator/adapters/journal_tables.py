@@ -27,6 +27,7 @@ SETS = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("cause", sa.String, nullable=False, default=""),
     sa.Column("runner", sa.String, nullable=False, default=""),
+    sa.Column("queued", sa.Boolean, nullable=False, default=True),
     sa.Column("abort_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("since", sa.String, nullable=False),
     sa.Column("body", sa.Text, nullable=False),

@@ -24,6 +24,7 @@ class Looking:
     verifier: Verifier
     journal: Journal
     clock: Clock
+    epoch: int
 
     def verdict(self, change_set: ChangeSet, moment: Moment) -> Outcome:
         """All checks on every host; unknown is asked again while the set's patience lasts."""
@@ -56,7 +57,9 @@ class Looking:
             baseline=None if moment == "baseline" else baseline,
             census_before=self.journal.document(change_set.id, f"census-before/{host.host}"),
         )
-        self.journal.keep(change_set.id, f"{moment}/{host.host}", report.model_dump_json())
+        self.journal.keep(
+            change_set.id, f"{moment}/{host.host}", report.model_dump_json(), epoch=self.epoch
+        )
         return judge(self.verifier.expected(host, moment), report)
 
 

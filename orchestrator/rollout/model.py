@@ -104,7 +104,10 @@ class Entry(Model):
 
 
 class Record(Model):
-    """A change set as the journal has it. ``cause`` is a restore's first one, never a later."""
+    """A change set as the journal has it. ``cause`` is a restore's first one, never a later.
+
+    ``queued``: the engine runs it; else the process ``runner`` does so by itself.
+    """
 
     change_set: ChangeSet
     plan: str
@@ -112,6 +115,7 @@ class Record(Model):
     cause: str
     epoch: int
     runner: str
+    queued: bool = True
     abort_requested: bool
     since: datetime
     entries: tuple[Entry, ...] = ()

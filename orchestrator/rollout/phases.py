@@ -84,7 +84,13 @@ def restore_from(state: State) -> State | None:
         return State.REVERTING
     if state is State.COMMITTED:
         return State.REVERSING
-    if state in {State.REVERTING, State.RESTORING, State.CONFIRMING, State.REOPENING}:
+    if state in {
+        State.REVERSING,
+        State.REVERTING,
+        State.RESTORING,
+        State.CONFIRMING,
+        State.REOPENING,
+    }:
         return state
     if state in {State.COMMITTING, State.OPENING}:
         return State.REVERTING

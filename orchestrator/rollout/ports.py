@@ -125,7 +125,7 @@ class Journal(Protocol):
         """A person sends a change set another way; their reason is kept."""
         ...
 
-    def keep(self, change_set: str, name: str, body: str) -> None:
+    def keep(self, change_set: str, name: str, body: str, *, epoch: int) -> None:
         """Keep a document (a check report, a census) with the change set."""
         ...
 

@@ -38,9 +38,8 @@ class Steps:
     def _asking(self) -> Asking:
         return Asking(self.hosts, self.clock, self.patience)
 
-    @property
-    def _looking(self) -> Looking:
-        return Looking(self.verifier, self.journal, self.clock)
+    def _looking(self, epoch: int) -> Looking:
+        return Looking(self.verifier, self.journal, self.clock, epoch)
 
     def step(self, change_set_id: str) -> State:
         """Do what the state asks for and write down what it came to; gives the next state.
@@ -96,11 +95,11 @@ class Steps:
             )
         epoch = self.epoch(record)
         seen = {
-            State.RESTORED: self._looking.verdict(record.change_set, "restored"),
+            State.RESTORED: self._looking(epoch).verdict(record.change_set, "restored"),
             State.COMMITTED: Outcome.failed("not looked at"),
         }
         if seen[State.RESTORED].event is not Event.DONE:
-            seen[State.COMMITTED] = self._looking.verdict(record.change_set, "applied")
+            seen[State.COMMITTED] = self._looking(epoch).verdict(record.change_set, "applied")
         end = next((state for state, one in seen.items() if one.event is Event.DONE), None)
         if end is None:
             told = "; ".join(f"as {state}: {one.because}" for state, one in seen.items())
@@ -146,8 +145,7 @@ class Steps:
         return Outcome.failed(told, gates=[refusal.gate for refusal in refusals])
 
     def _baseline(self, record: Record, epoch: int) -> Outcome:
-        del epoch
-        return self._looking.verdict(record.change_set, "baseline")
+        return self._looking(epoch).verdict(record.change_set, "baseline")
 
     def _quiesce(self, record: Record, epoch: int) -> Outcome:
         outcome = self._asking.on_every(record.change_set, "quiesce", epoch=epoch)
@@ -156,7 +154,9 @@ class Steps:
                 census = self.hosts.census_before(record.change_set, host)
                 if census is None:
                     return Outcome.failed(f"{host.host}: quiesce left no census to compare with")
-                self.journal.keep(record.change_set.id, f"census-before/{host.host}", census)
+                self.journal.keep(
+                    record.change_set.id, f"census-before/{host.host}", census, epoch=epoch
+                )
         return outcome
 
     def _snapshot(self, record: Record, epoch: int) -> Outcome:
@@ -166,8 +166,7 @@ class Steps:
         return self._asking.on_every(record.change_set, "apply", epoch=epoch)
 
     def _verify(self, record: Record, epoch: int) -> Outcome:
-        del epoch
-        return self._looking.verdict(record.change_set, "applied")
+        return self._looking(epoch).verdict(record.change_set, "applied")
 
     def _commit(self, record: Record, epoch: int) -> Outcome:
         return self._asking.decide(
@@ -190,8 +189,7 @@ class Steps:
         )
 
     def _confirm(self, record: Record, epoch: int) -> Outcome:
-        del epoch
-        return self._looking.verdict(record.change_set, "restored")
+        return self._looking(epoch).verdict(record.change_set, "restored")
 
     def _open(self, record: Record, epoch: int) -> Outcome:
         return self._asking.on_every(record.change_set, "open", epoch=epoch, tries=TRIES)

@@ -91,7 +91,7 @@ class Controller:
         engine = Engine(
             self.directory,
             step=steps.step,
-            wanted=lambda one: is_alive(self.journal.record(one).runner),
+            wanted=lambda one: _is_for_engine(self.journal.record(one)),
         )
         running, scanned = False, 0.0
         try:
@@ -178,7 +178,7 @@ class Controller:
         return [
             record.change_set.id
             for record in self.journal.records()
-            if record.state not in ENDS and is_alive(record.runner)
+            if record.state not in ENDS and _is_for_engine(record)
         ]
 
     def _is_over(self, record: Record) -> bool:
@@ -209,3 +209,8 @@ class Controller:
                 f"{', '.join(later)} came later",
                 hint=f"wardship restore {later[-1]} first",
             )
+
+
+def _is_for_engine(record: Record) -> bool:
+    """Whether the engine is to run it: its process lives, and does not run it by itself."""
+    return record.queued and is_alive(record.runner)

@@ -87,3 +87,16 @@ def test_a_baseline_of_something_else_is_no_baseline(stranger: CheckReport) -> N
 def test_its_own_baseline_is_accepted() -> None:
     own = report(moment="baseline")
     assert judge(EXPECTED, all_but("", "failed"), own).status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("check", "status"), [("retrieve-time", "passed"), ("dicom-echo", "failed")]
+)
+def test_after_a_restore_only_integrity_keeps_the_door_shut(check: str, status: str) -> None:
+    slow = CheckResult(check=check, status="failed", because="as told")
+    report = CheckReport(
+        change_set="a", host="b", moment="restored", taken_at=datetime.now(UTC), results=(slow,)
+    )
+    assert judge([check], report).status == status
+    applied = report.model_copy(update={"moment": "applied"})
+    assert judge([check], applied).status == "failed"
