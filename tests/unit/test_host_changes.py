@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from orchestrator.host import main as command
+from orchestrator.host import units
 from orchestrator.host.host import Host
+from orchestrator.host.phases import Unit
 from tests.fakes.linux_host import LinuxHost, install_product, manifest, stage
 
 CHANGE = "hospital-a-1"
@@ -241,6 +243,24 @@ def test_a_phase_that_runs_is_waited_for_and_reported(call: Caller, machine: Lin
     machine.hanging.clear()
     assert call.phase("quiesce")["state"] == "succeeded"
     assert machine.ran == ["stop 1.0 in quiesce"]
+
+
+def test_a_phase_that_ends_while_it_is_looked_at_is_not_taken_for_dead(
+    call: Caller, machine: LinuxHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = f"wardship-{CHANGE}-quiesce.service"
+    machine.hanging.add(unit)
+    call.phase("quiesce", wait="0")
+    look = units.look
+
+    def late(system: LinuxHost, name: str) -> Unit:
+        machine.hanging.clear()
+        machine.sleep(1)  # it ends between the look at its record and the look at its unit
+        return look(system, name)
+
+    monkeypatch.setattr(units, "look", late)
+    quiesce = call("status")["changes"][0]["phases"][0]
+    assert quiesce["state"] == "succeeded"
 
 
 def test_a_takeover_kills_what_runs_and_restores(call: Caller, machine: LinuxHost) -> None:
