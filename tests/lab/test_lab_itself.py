@@ -6,8 +6,8 @@ Needs root and btrfs; a cold cache costs the building of the base image once.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -266,10 +266,12 @@ def test_two_labs_do_not_meet(lab: Lab, other: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["unpacking the base image", "solo: booting"], ids=["unpacking", "booting"]
+    ("line", "sign"),
+    [("unpacking the base image", "roots/base*/usr/bin"), ("solo: booting", "hosts/solo.sh")],
+    ids=["unpacking", "booting"],
 )
-def test_an_up_that_was_killed_is_finished_by_the_next(other: Lab, moment: str) -> None:
-    _kill_when_it_says(moment, f"lab.up([{SMALL!r}])", name=other.name)
+def test_an_up_that_was_killed_is_finished_by_the_next(other: Lab, line: str, sign: str) -> None:
+    _kill_up(other, when_it_says=line, and_there_is=sign)
     other.up([SMALL])
     settled = other.run(SMALL.name, ["systemctl", "is-system-running", "--wait"], check=False)
     assert settled.stdout.strip() == "running"
@@ -277,7 +279,7 @@ def test_an_up_that_was_killed_is_finished_by_the_next(other: Lab, moment: str) 
 
 
 def test_down_after_a_killed_up_leaves_nothing(other: Lab) -> None:
-    _kill_when_it_says("solo: booting", f"lab.up([{SMALL!r}])", name=other.name)
+    _kill_up(other, when_it_says="solo: booting", and_there_is="hosts/solo.sh")
     assert traces(other.name) != []
     other.down()
     assert traces(other.name) == []
@@ -359,22 +361,23 @@ def _interrupt(*_arguments: object) -> None:
     raise KeyboardInterrupt
 
 
-def _kill_when_it_says(line: str, doing: str, *, name: str) -> None:
-    """Run something with a lab in another process, and kill that the moment it says a line."""
+def _kill_up(lab: Lab, *, when_it_says: str, and_there_is: str) -> None:
+    """Bring a lab up in another process, and kill that process in the middle of it."""
     program = (
-        "import os, sys\nfrom pathlib import *\nfrom ipaddress import *\n"
+        "import sys\nfrom pathlib import *\nfrom ipaddress import *\n"
         "from orchestrator.lab.hospital import Lab\nfrom orchestrator.lab.model import *\n"
-        f"lab = Lab({name!r}, state=Path({str(STATE)!r}), cache=Path({str(CACHE)!r}),"
+        f"lab = Lab({lab.name!r}, state=Path({str(STATE)!r}), cache=Path({str(CACHE)!r}),"
         " say=lambda said: print(said, flush=True))\n"
+        f"lab.up([HostSpec({SMALL.name!r}, IPv4Address('{SMALL.address}'), data_mib=512)])\n"
     )
-    spec_repr = doing.replace("<Login.PLAIN: 'plain'>", "Login.PLAIN")
-    with subprocess.Popen(
-        [sys.executable, "-c", program + spec_repr], stdout=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdout is not None
-        said = next((said for said in child.stdout if said.strip() == line), None)
-        child.send_signal(signal.SIGKILL)
-    assert said is not None, f"it never said {line!r}"
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    told = itertools.takewhile(lambda line: line.strip() != when_it_says, child.stdout)
+    said = [line.strip() for line in told]
+    seen = until(lambda: any(lab.home.glob(and_there_is)), timeout=20)
+    child.kill()
+    child.communicate()
+    assert seen, f"there never was {and_there_is}; it said {said}"
     # What the killed one had started goes by itself; nobody else works on the lab then.
-    unpacking = ["pgrep", "-f", f"tar .*{STATE}/{name}/"]
+    unpacking = ["pgrep", "-f", f"tar .*{STATE}/{lab.name}/"]
     assert until(lambda: not attempt(unpacking).stdout, timeout=5)
