@@ -25,6 +25,7 @@ from typing import Any, Literal
 import ansible_runner
 from pydantic import Field, JsonValue
 
+from orchestrator.adapters import leash
 from orchestrator.adapters.ansible_events import Collected, collect, stray_output
 from orchestrator.errors import WardshipError
 from orchestrator.fleet.model import Model
@@ -118,7 +119,7 @@ class AnsibleRunner:
             )  # fmt: skip
             run.run()
             tail = stray_output(private)
-        if run.status == "timeout":
+        if run.rc == leash.TIME_IS_UP:
             collected.stopped = f"the run took longer than {timeout} s and was stopped"
         collected.because = collected.because or tail
         return {host: self._outcome(host, collected, check=check) for host in hosts}
@@ -151,7 +152,6 @@ class AnsibleRunner:
             limit=",".join(hosts),
             cmdline=shlex.join(arguments),
             envvars=environment,
-            timeout=timeout,
             suppress_env_files=True,
             quiet=True,
             # Given on purpose: without one, ansible-runner takes over SIGTERM and SIGINT.
@@ -160,8 +160,7 @@ class AnsibleRunner:
         )
         if ("--check" in run.config.command) is not check:
             raise RuntimeError(f"check mode was meant to be {check}: {run.config.command}")
-        # A killed controller leaves no ansible-playbook behind.
-        run.config.command = ["setpriv", "--pdeathsig", "KILL", *run.config.command]
+        run.config.command = [*_leashed(timeout), *run.config.command]
         for name in [name for name in run.config.env if name.startswith("ANSIBLE_")]:
             if name in os.environ and name not in environment:
                 del run.config.env[name]
@@ -247,3 +246,9 @@ class AnsibleRunner:
         for value in self._hide:
             text = text.replace(value, "********")
         return text
+
+
+def _leashed(seconds: int) -> list[str]:
+    """A killed controller leaves neither ansible-playbook behind nor any of its workers."""
+    holder = [sys.executable, "-I", leash.__file__, str(os.getpid()), str(seconds)]
+    return [*holder, "setpriv", "--pdeathsig", "KILL"]
