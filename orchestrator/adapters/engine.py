@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import ClassVar
 from uuid import uuid4
 
 from dbos import DBOS, SetWorkflowID, WorkflowStatus
@@ -40,6 +41,8 @@ class _Installed:
 
     step: Step | None = None
     wanted: Callable[[str], bool] | None = None
+    #: Change sets that another controller took over, and how this one was refused.
+    refused: ClassVar[dict[str, str]] = {}
 
 
 @DBOS.step(name="step")
@@ -50,7 +53,8 @@ def _step(change_set: str) -> str:
         return LEFT
     try:
         return _Installed.step(change_set).value
-    except Superseded:
+    except Superseded as error:
+        _Installed.refused[change_set] = str(error)
         return SUPERSEDED
 
 
@@ -116,6 +120,10 @@ class Engine:
         """Change sets whose workflow died of an error of ours, and the error."""
         died = DBOS.list_workflows(status=["ERROR"], workflow_ids=list(self._submitted.values()))
         return {_change_set_of(one.workflow_id): str(one.error) for one in died if self._submitted}
+
+    def refused(self) -> dict[str, str]:
+        """Change sets that another controller took over, and how this one was refused."""
+        return dict(_Installed.refused)
 
     def stop(self) -> None:
         """Let go. Steps that still run are not waited for; the journal knows where they were."""

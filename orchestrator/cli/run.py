@@ -44,6 +44,8 @@ def run(
             interrupted.ask_if_due(records)
 
         records = controller.follow(change_sets, watch)
+        for change_set, because in controller.refused.items():
+            console.say(f"{change_set}: taken over, this controller was refused: {because}")
     return end_of(controller, records)
 
 

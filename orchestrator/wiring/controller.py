@@ -41,6 +41,7 @@ class Controller:
         self.directory = fleet.state
         self.journal = SqlJournal(self.directory / "journal.sqlite")
         self.runner = Runner.this()
+        self.refused: dict[str, str] = {}
 
     def steps(self) -> Steps:
         """The steps over the real hosts; holds this process's epochs."""
@@ -118,6 +119,7 @@ class Controller:
                 time.sleep(PAUSE)
         finally:
             if running:
+                self.refused = engine.refused()
                 engine.stop()
 
     def restore(self, change_set: str, *, because: str, takeover: bool, watch: Watch) -> Record:

@@ -31,7 +31,7 @@ def within(state: State) -> Moment:
 
 def on_host(phase: str) -> Moment:
     """The host says that the phase runs, or is through."""
-    return lambda pacs: pacs.phase(phase) != "absent"
+    return lambda pacs: pacs.has_begun(phase)
 
 
 #: What is broken, the moment of the kill, and how it must end.

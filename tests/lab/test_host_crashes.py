@@ -57,11 +57,8 @@ def test_a_host_without_a_controller_serves_its_clinic_again_after_a_crash(
 
 def crash_in(pacs: Pacs, phase: str, *, first: Callable[[], None] = lambda: None) -> None:
     """Pull the plug while the phase is under way: seen on the host's own disk, from outside."""
-    changes = pacs.demo.lab.paths.root(pacs.host) / "var/lib/wardship/changes"
     found: Path = wait_for(
-        f"{phase} on the host's disk",
-        lambda: next(changes.glob(f"*/phases/{phase}.json"), None),
-        pause=0.002,
+        f"{phase} on the host's disk", lambda: pacs.phase_file(phase), pause=0.002
     )
     first()
     pacs.demo.lab.crash(pacs.host)
