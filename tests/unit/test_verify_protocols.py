@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -396,3 +396,43 @@ def test_the_link_names_the_release(scene: Scene, target: str, *, right: bool) -
         return
     with pytest.raises(AssertionError, match=r"ordered is 2\.0"):
         service.test_release_runs(site.request, site, scene.record)
+
+
+@pytest.mark.parametrize(
+    ("check", "field"),
+    [
+        (service.test_ports_listening, "ports"),
+        (service.test_disk_free, "volumes"),
+    ],
+)
+def test_nothing_declared_is_nothing_seen(
+    scene: Scene, check: Callable[..., None], field: str
+) -> None:
+    scene.host.outputs |= {"ss": "", "df": "Avail Mounted on\n"}
+    site = scene.site()
+    bare = site.request.model_copy(update={field: ()})
+    with pytest.raises(AssertionError, match="is declared"):
+        check(bare, site, scene.record)
+
+
+def test_no_service_declared_is_nothing_seen(scene: Scene) -> None:
+    scene.host.outputs["systemctl show"] = ""
+    site = scene.site()
+    site.request = site.request.model_copy(update={"services": ()})
+    with pytest.raises(AssertionError, match="no service is declared"):
+        service.test_service_active(site.request, site, scene.record, {})
+
+
+def test_images_that_take_too_long_on_average_fail_at_any_time(
+    scene: Scene, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrieve, "MEAN", 0.0)
+    with pytest.raises(AssertionError, match="on average"):
+        retrieve.test_retrieve_time(site.request, site, scene.record)
+
+
+def test_a_baseline_without_a_time_is_nothing_to_compare_with(scene: Scene) -> None:
+    measured = CheckResult(check="retrieve-time", status="passed", measures={"p95": None})
+    scene.moment, scene.baseline = "applied", (measured,)
+    with pytest.raises(Unknown, match="was empty at the baseline"):
+        retrieve.compare(0.1, scene.site(), scene.record)
