@@ -14,9 +14,10 @@ import pytest
 
 from orchestrator.adapters import leash
 
-#: Starts a grandchild in a session of its own, which writes down its pid; waits, or ends at once.
+#: Leaves an orphan in a session of its own, which writes down its pid; then waits, or ends at once.
 PROGRAM = (
-    'setsid sh -c "echo \\$\\$ >$0.new; mv $0.new $0; exec sleep 60" & [ "$1" = ends ] || wait'
+    '(setsid sh -c "echo \\$\\$ >$0.new; mv $0.new $0; exec sleep 60" &);'
+    ' [ "$1" = ends ] || sleep 60'
 )
 #: A controller that holds the leash.
 CONTROLLER = """
@@ -29,7 +30,7 @@ def argv(pids: Path, *, seconds: float, how: str = "waits") -> list[str]:
     return [str(seconds), "sh", "-c", PROGRAM, str(pids), how]
 
 
-def grandchild(pids: Path) -> int:
+def orphan(pids: Path) -> int:
     until(pids.exists)
     return int(pids.read_text())
 
@@ -52,7 +53,7 @@ def until(claim: Callable[[], bool], *, seconds: float = 20) -> None:
 def test_a_dead_controller_takes_everything_along(tmp_path: Path, sign: signal.Signals) -> None:
     command = [sys.executable, "-c", CONTROLLER, leash.__file__]
     controller = subprocess.Popen([*command, *argv(tmp_path / "pid", seconds=60)])
-    pid = grandchild(tmp_path / "pid")
+    pid = orphan(tmp_path / "pid")
     controller.send_signal(sign)
     controller.wait()
     until(lambda: not is_alive(pid))
@@ -67,12 +68,12 @@ def held(pids: Path, *, seconds: float, how: str = "waits") -> int:
 
 def test_when_time_is_up_nothing_is_left(tmp_path: Path) -> None:
     assert held(tmp_path / "pid", seconds=1) == leash.TIME_IS_UP
-    assert not is_alive(grandchild(tmp_path / "pid"))
+    assert not is_alive(orphan(tmp_path / "pid"))
 
 
 def test_a_program_that_ends_keeps_what_it_left_running(tmp_path: Path) -> None:
     assert held(tmp_path / "pid", seconds=30, how="ends") == 0
-    pid = grandchild(tmp_path / "pid")
+    pid = orphan(tmp_path / "pid")
     assert is_alive(pid)
     os.kill(pid, signal.SIGKILL)
 
