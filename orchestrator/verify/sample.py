@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil, lgamma, log
 from typing import TypeVar
 
@@ -13,11 +15,14 @@ from pydantic import JsonValue
 from orchestrator.fleet.model import Model
 from orchestrator.survey.census import Census
 from orchestrator.verify.site import Site
+from orchestrator.wire.dicom import DicomClient
 from orchestrator.wire.dicomweb import Instance
-from orchestrator.wire.errors import Garbled
+from orchestrator.wire.errors import Garbled, Rejected
 from orchestrator.wire.objects import StoredObject
 
 Item = TypeVar("Item")
+#: Associations that retrieve at a time.
+LANES = 2
 #: Offered where an archive does not say which SOP classes it holds: the common ones.
 COMMON_CLASSES = tuple(
     f"1.2.840.10008.5.1.4.1.1.{suffix}"
@@ -115,7 +120,7 @@ def _classes(site: Site, studies: Sequence[str]) -> tuple[str, ...]:
 
 
 def retrieved(site: Site) -> tuple[Look, ...]:
-    """The drawn objects by C-GET, one at a time, again from the beginning until there are enough.
+    """The drawn objects, each by a C-GET, again from the beginning until there are enough.
 
     Raises:
         Unknown: there is no baseline to take them from.
@@ -128,19 +133,34 @@ def _retrieve(site: Site, plan: Drawn) -> tuple[Look, ...]:
     if not plan.objects:
         return ()
     count = max(site.request.settings.retrieves, len(plan.objects))
-    return tuple(
-        _get(site, Instance(*plan.objects[n % len(plan.objects)]), plan.classes)
-        for n in range(count)
-    )
+    wheres = [Instance(*plan.objects[n % len(plan.objects)]) for n in range(count)]
+    site.dicom.close()  # its place is needed
+    try:
+        return _in_lanes(site, wheres, plan.classes, lanes=LANES)
+    except Rejected:  # one place may be all that we get
+        return _in_lanes(site, wheres, plan.classes, lanes=1)
 
 
-def _get(site: Site, where: Instance, classes: Sequence[str]) -> Look:
+def _in_lanes(
+    site: Site, wheres: Sequence[Instance], classes: Sequence[str], *, lanes: int
+) -> tuple[Look, ...]:
+    """Retrieve over so many associations at a time; most of a retrieve is waiting for a network."""
+
+    def retrieve(lane: int) -> list[Look]:
+        with site.dicom_as(site.dicom_target.ae_title) as client:
+            return [_get(client, where, classes) for where in wheres[lane::lanes]]
+
+    with ThreadPoolExecutor(lanes) as pool:
+        return tuple(chain.from_iterable(pool.map(retrieve, range(lanes))))
+
+
+def _get(client: DicomClient, where: Instance, classes: Sequence[str]) -> Look:
     keys = {
         "StudyInstanceUID": where.study,
         "SeriesInstanceUID": where.series,
         "SOPInstanceUID": where.instance,
     }
-    came = site.dicom.get("IMAGE", keys, classes=classes)
+    came = client.get("IMAGE", keys, classes=classes)
     uids = [stored.sop_instance for stored in came.objects]
     if uids != [where.instance]:
         raise Garbled(f"C-GET of object {where.instance} brought {uids or 'nothing'}")

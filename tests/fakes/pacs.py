@@ -95,6 +95,11 @@ class FakePacs:
         """As new: nothing stored, nothing broken, nobody known."""
         self.faults, self.objects, self.destinations = Faults(), {}, {}
         self.associations = 0
+        self.allow(10)
+
+    def allow(self, associations: int) -> None:
+        """So many at a time, and no more."""
+        self._server.ae.maximum_associations = associations
 
     @property
     def port(self) -> int:

@@ -223,6 +223,12 @@ def test_the_same_objects_are_retrieved_after_as_before(scene: Scene) -> None:
     assert scene.record.measures["drawn"] == drawn
 
 
+def test_a_pacs_with_one_place_is_asked_one_at_a_time(scene: Scene, site: Site) -> None:
+    scene.pacs.allow(1)
+    retrieve.test_retrieve_time(site.request, site, scene.record)
+    assert scene.record.measures["retrieves"] == site.request.settings.retrieves
+
+
 def test_an_object_that_opens_other_than_before_is_seen(scene: Scene) -> None:
     after_a_baseline(scene)
     one = OBJECTS[0]
