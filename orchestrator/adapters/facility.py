@@ -15,13 +15,15 @@ from typing import Any
 from pydantic import JsonValue
 
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
-from orchestrator.adapters.ssh import Done, HostProgram, Refused, Reply, Unreachable
+from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
 from orchestrator.plan.model import ChangeSet, HostChange, Refusal
 from orchestrator.rollout.model import DecisionReport, HostPhase, PhaseReport, Proposal
 from orchestrator.rollout.ports import Superseded
 
 #: How long one call waits for a phase on the host, in seconds; it is asked again after that.
 WAIT = 20
+#: What a shell says of a program that is not there: this host was never staged.
+_NO_SUCH_PROGRAM = 127
 CHANGES = "/var/lib/wardship/changes"
 
 
@@ -41,20 +43,40 @@ class FacilityHosts:
         known = [0]
         for host in change_set.hosts:
             reply = self.program.call(host.host, ["status"])
-            if isinstance(reply, Done) and not _is_held(reply.data):
+            if isinstance(reply, Done) and not _unfinished(reply.data):
                 known.append(int(str(reply.data.get("epoch", 0))))
         return max(known)
 
     def stage(self, change_set: ChangeSet, *, epoch: int) -> tuple[str, ...]:
-        """Ansible lays everything down; then the host program takes the manifest."""
+        """Ansible lays everything down; then the host program takes the manifest.
+
+        A host that knows us is told the epoch first: what another change or controller holds is not
+        written to.
+        """
         problems = []
         for host in change_set.hosts:
-            problem = self._verb(change_set, host, "stage") or self._prepare(
-                change_set, host, epoch
+            problem = (
+                self._held(change_set, host, epoch)
+                or self._verb(change_set, host, "stage")
+                or self._prepare(change_set, host, epoch)
             )
             if problem:
                 problems.append(f"{host.host}: {problem}")
         return tuple(problems)
+
+    def _held(self, change_set: ChangeSet, host: HostChange, epoch: int) -> str:
+        taken = self.program.call(host.host, ["take", "--epoch", str(epoch)])
+        if isinstance(taken, Refused) and taken.refused == "epoch":
+            raise Superseded(f"{host.host}: {taken.because}")
+        if isinstance(taken, Broken) and taken.exit_code == _NO_SUCH_PROGRAM:
+            return ""
+        if not isinstance(taken, Done):
+            return taken.because
+        status = self.program.call(host.host, ["status"])
+        if not isinstance(status, Done):
+            return status.because
+        others = [one for one in _unfinished(status.data) if one != change_set.id]
+        return f"change {others[0]} is not finished there" if others else ""
 
     def preflight(self, change_set: ChangeSet) -> tuple[Refusal, ...]:
         """What moved since the plan, the gates, and what the roles say."""
@@ -85,9 +107,8 @@ class FacilityHosts:
             return PhaseReport.model_validate({**known, "output": reply.data.get("output") or ""})
         if isinstance(reply, Refused):
             return PhaseReport(state="refused", refused=reply.refused, because=reply.because)
-        if isinstance(reply, Unreachable):
-            return PhaseReport(state="unreachable", because=reply.because)
-        return PhaseReport(state="failed", because=reply.because)
+        # Only a report says *failed*; a program that broke said nothing of the phase.
+        return PhaseReport(state="unreachable", because=reply.because)
 
     def decide(
         self, change_set: ChangeSet, proposal: Proposal, *, epoch: int, because: str
@@ -106,10 +127,23 @@ class FacilityHosts:
         refused = reply.refused if isinstance(reply, Refused) else None
         return DecisionReport(decision=None, because=reply.because, refused=refused)
 
-    def reverse(self, change_set: ChangeSet, *, epoch: int, because: str) -> tuple[str, ...]:
-        """Order a committed change to be put back, on every host."""
+    def reverse(
+        self, change_set: ChangeSet, host: HostChange, *, epoch: int, because: str
+    ) -> PhaseReport:
+        """Order a committed change to be put back on a host."""
         order = ["reverse", *_of(change_set, epoch), "--because", because[:1000]]
-        return self._order(change_set, order)
+        reply = self.program.call(host.host, order)
+        if isinstance(reply, Refused):
+            return PhaseReport(state="refused", refused=reply.refused, because=reply.because)
+        if isinstance(reply, Done):
+            return PhaseReport(state="succeeded")
+        return PhaseReport(state="unreachable", because=reply.because)
+
+    def hands(self, change_set: ChangeSet, *, epoch: int, because: str) -> tuple[str, ...]:
+        """Tell the hosts that a person is needed."""
+        return self._order(
+            change_set, ["hands", *_of(change_set, epoch), "--because", because[:1000]]
+        )
 
     def clear(self, change_set: ChangeSet, *, epoch: int, reason: str) -> tuple[str, ...]:
         """Give the hosts back."""
@@ -201,10 +235,10 @@ def _of(change_set: ChangeSet, epoch: int) -> list[str]:
     return ["--change", change_set.id, "--epoch", str(epoch)]
 
 
-def _is_held(status: dict[str, JsonValue]) -> bool:
+def _unfinished(status: dict[str, JsonValue]) -> list[str]:
     changes = status.get("changes")
-    known = changes if isinstance(changes, list) else []
-    return any(isinstance(one, dict) and one.get("needs") != "nothing" for one in known)
+    known = [one for one in changes if isinstance(one, dict)] if isinstance(changes, list) else []
+    return [str(one.get("change")) for one in known if one.get("needs") != "nothing"]
 
 
 def _told(outcome: HostOutcome) -> str:

@@ -13,10 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from orchestrator.adapters.journal_rows import as_record, in_the_way
 from orchestrator.adapters.journal_tables import DOCUMENTS, ENTRIES, EPOCHS, SETS, open_journal
 from orchestrator.errors import PlanError
 from orchestrator.plan.model import ChangeSet, Plan
-from orchestrator.rollout.model import Entry, Event, Outcome, Record, State
+from orchestrator.rollout.model import Event, Outcome, Record, State
 from orchestrator.rollout.phases import ENDS, is_abortable
 from orchestrator.rollout.ports import Superseded
 
@@ -41,7 +42,7 @@ class SqlJournal:
                     f"no change set {change_set} in {self.file}",
                     hint="wardship status lists them",
                 )
-            return self._as_record(db, row)
+            return as_record(db, row)
 
     def claim(self, facility: str, *, runner: str) -> int:
         """Raise the facility's epoch and give the new one."""
@@ -153,7 +154,7 @@ class SqlJournal:
         if plan is not None:
             query = query.where(SETS.c.plan == plan)
         with self._reader.begin() as db:
-            return [self._as_record(db, row) for row in db.execute(query).mappings().all()]
+            return [as_record(db, row) for row in db.execute(query).mappings().all()]
 
     def attempts(self) -> dict[str, int]:
         """How many change sets each facility has had."""
@@ -183,19 +184,54 @@ class SqlJournal:
         """A person sends a change set another way (restore, clear); their reason is kept."""
         with self._writer.begin() as db:
             self._guard(db, change_set, epoch)
+            self._redirect(db, change_set, to, because, epoch=epoch, at=at, runner=runner)
+
+    def take(self, change_set: str, to: State, *, because: str, at: datetime, runner: str) -> int:
+        """Become the facility's controller and send a change set another way, all or nothing.
+
+        Gives the new epoch.
+
+        Raises:
+            PlanError: another change set of the facility came later, or is not finished.
+        """
+        with self._writer.begin() as db:
             row = db.execute(sa.select(SETS).where(SETS.c.id == change_set)).mappings().one()
-            outcome = Outcome.done(because, redirected_to=to.value)
-            self._write_entry(
-                db, change_set, State(row["state"]), outcome, epoch=epoch, at=at, seconds=0.0
-            )
-            db.execute(
-                SETS.update()
-                .where(SETS.c.id == change_set)
-                .values(
-                    state=to.value, since=at.isoformat(), runner=runner,
-                    cause=row["cause"] or because, abort_requested=False, queued=False,
+            if others := in_the_way(db, row):
+                raise PlanError(
+                    f"{change_set} is not the newest change at {row['facility']}: "
+                    f"{', '.join(others)}",
+                    hint=f"that one first: wardship restore {others[-1].split()[0]}",
                 )
-            )  # fmt: skip
+            known = db.scalar(sa.select(EPOCHS.c.epoch).where(EPOCHS.c.facility == row["facility"]))
+            epoch = (known or 0) + 1
+            self._set_epoch(db, row["facility"], epoch, runner)
+            self._redirect(db, change_set, to, because, epoch=epoch, at=at, runner=runner)
+            return epoch
+
+    def _redirect(
+        self,
+        db: sa.Connection,
+        change_set: str,
+        to: State,
+        because: str,
+        *,
+        epoch: int,
+        at: datetime,
+        runner: str,
+    ) -> None:
+        row = db.execute(sa.select(SETS).where(SETS.c.id == change_set)).mappings().one()
+        outcome = Outcome.done(because, redirected_to=to.value)
+        self._write_entry(
+            db, change_set, State(row["state"]), outcome, epoch=epoch, at=at, seconds=0.0
+        )
+        db.execute(
+            SETS.update()
+            .where(SETS.c.id == change_set)
+            .values(
+                state=to.value, since=at.isoformat(), runner=runner,
+                cause=row["cause"] or because, abort_requested=False, queued=False,
+            )
+        )  # fmt: skip
 
     def run_by(self, change_sets: list[str], *, runner: str) -> None:
         """Write down who runs these now, on the engine."""
@@ -248,26 +284,6 @@ class SqlJournal:
                 epoch=epoch,
                 evidence=json.dumps(outcome.evidence if outcome else {}),
             )
-        )
-
-    def _as_record(self, db: sa.Connection, row: sa.RowMapping) -> Record:
-        entries = db.execute(
-            sa.select(ENTRIES).where(ENTRIES.c.change_set == row["id"]).order_by(ENTRIES.c.seq)
-        ).mappings()
-        epoch = db.scalar(sa.select(EPOCHS.c.epoch).where(EPOCHS.c.facility == row["facility"]))
-        return Record(
-            change_set=ChangeSet.model_validate_json(row["body"]),
-            plan=row["plan"],
-            state=State(row["state"]),
-            cause=row["cause"],
-            epoch=epoch or 0,
-            runner=row["runner"],
-            queued=row["queued"],
-            abort_requested=row["abort_requested"],
-            since=datetime.fromisoformat(row["since"]),
-            entries=tuple(
-                Entry(**{**entry, "evidence": json.loads(entry["evidence"])}) for entry in entries
-            ),
         )
 
 

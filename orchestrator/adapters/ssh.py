@@ -190,13 +190,14 @@ class HostProgram:
             capture_output=True,
             timeout=timeout,
             check=False,
+            start_new_session=True,  # a Ctrl-C at the terminal is a question, not a cut line
         )
 
 
 def understood(host: str, exit_code: int, stdout: bytes, stderr: bytes) -> Reply:
     """What an answer of the host program means (its exit codes are in docs/host-program.md)."""
     because = _last_line(stderr)
-    if exit_code == _SSH_FAILED:
+    if exit_code == _SSH_FAILED or exit_code < 0:  # a signal ended ssh here, not the program there
         return Unreachable(because=f"{host}: {because or 'the connection broke'}")
     try:
         found = json.loads(stdout)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.console import console
-from orchestrator.errors import PlanError, RestoreError, RolloutError
+from orchestrator.errors import PlanError, RestoreError, RolloutError, WardshipError
 from orchestrator.fleet.model import Model
 from orchestrator.report.html import summary_line
 from orchestrator.rollout.model import Record, State
@@ -31,8 +31,8 @@ class Ended(Model):
     facility: str
     state: State
     cause: str
-    outage_seconds: float
-    report: str
+    outage_seconds: float | None = None
+    report: str | None = None
 
 
 class RunEnded(Model):
@@ -45,21 +45,27 @@ def end_of(controller: Controller, records: Sequence[Record]) -> int:
     """Tell how these ended; gives the exit code."""
     told, lines = [], []
     for record in records:
-        report, page = controller.write_report(record.change_set.id)
-        lines += [summary_line(report), f"  report: {page}"]
-        told.append(
-            Ended(
-                change_set=record.change_set.id,
-                facility=record.change_set.facility,
-                state=record.state,
-                cause=record.cause,
-                outage_seconds=report.outage_seconds,
-                report=str(page),
-            )
+        ended = Ended(
+            change_set=record.change_set.id,
+            facility=record.change_set.facility,
+            state=record.state,
+            cause=record.cause,
         )
+        try:
+            report, page = controller.write_report(record.change_set.id)
+        except (OSError, ValueError, WardshipError) as error:
+            # The end must be told, whatever becomes of its report.
+            lines.append(f"{ended.facility}: {ended.state}: {ended.cause}; no report: {error}")
+        else:
+            lines += [summary_line(report), f"  report: {page}"]
+            ended = ended.model_copy(
+                update={"outage_seconds": report.outage_seconds, "report": str(page)}
+            )
+        told.append(ended)
     console.answer(RunEnded(change_sets=tuple(told)), lines)
     console.closing(_closing(records))
-    return max((CODES.get(record.state, RolloutError.exit_code) for record in records), default=0)
+    # Where it ends is not known here: the worst is assumed.
+    return max((CODES.get(record.state, RestoreError.exit_code) for record in records), default=0)
 
 
 def _closing(records: Sequence[Record]) -> str:

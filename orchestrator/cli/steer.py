@@ -10,7 +10,9 @@ from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.cli.ends import end_of
 from orchestrator.cli.progress import Progress
+from orchestrator.errors import PlanError
 from orchestrator.report.html import summary_line
+from orchestrator.rollout.model import State
 from orchestrator.rollout.phases import UNTOUCHED
 
 ChangeSetName = Annotated[str, typer.Argument(metavar="CHANGE_SET", help="As status shows it.")]
@@ -33,8 +35,8 @@ def abort(context: typer.Context, change_set: ChangeSetName) -> None:
     state = controller.journal.request_abort(change_set)
     ends = "not started" if state in UNTOUCHED else "restored"
     console.answer(
-        {"change_set": change_set, "requested_in": state.value, "will_end": ends},
-        [f"{change_set} was {state}; it will end {ends}"],
+        {"change_set": change_set, "requested_in": state.value, "is_to_end": ends},
+        [f"{change_set} was {state}; it is to end {ends}, unless that is decided by then"],
     )
     console.closing("the request is written down. next: wardship status")
 
@@ -55,7 +57,9 @@ def restore(
         )
         progress.show([record])
     code = end_of(controller, [record])
-    return 0 if record.state.value == "restored" else code
+    if record.state is State.RESTORED:
+        return 0
+    return code or PlanError.exit_code  # a commit stands: it was not put back
 
 
 def clear(context: typer.Context, change_set: ChangeSetName, reason: Reason = "") -> int:

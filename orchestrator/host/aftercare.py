@@ -1,4 +1,4 @@
-"""After a change: ``clear`` by a person who took it over, ``cleanup`` when retention is over."""
+"""After a change: ``hands`` when its checks failed, ``clear`` by a person, ``cleanup`` at last."""
 
 from __future__ import annotations
 
@@ -15,17 +15,26 @@ from .volumes import forget
 from .work import Work
 
 
-def clear(host: Host, identifier: str, *, at: int, reason: str) -> Dict[str, Any]:
-    """A person took over a change that needs hands: hold and door go, the reason stays.
+def hands(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, Any]:
+    """What was put back did not pass its checks: this host does not open it, also not at a boot."""
+    with locked(host.system, host.layout.mutate_lock), epoch.admitted(host, at):
+        change = load(host, identifier)
+        if needs(facts(change)) != "nothing":
+            record = {"because": because, "at": host.stamp()}
+            records.write(host.disk, change.paths.hands, record)
+    return {"hands": identifier}
 
-    Raises:
-        RefusedError: it does not need hands.
+
+def clear(host: Host, identifier: str, *, at: int, reason: str) -> Dict[str, Any]:
+    """A person took over a change, and the controller saw it well: hold and door go.
+
+    What is over already stays as it is.
     """
     with locked(host.system, host.layout.mutate_lock), epoch.admitted(host, at):
         change = load(host, identifier)
         known = facts(change)
-        if known.finished != "cleared" and needs(known) != "hands":
-            raise RefusedError("order", f"{identifier} needs {needs(known)}, not hands")
+        if known.finished != "cleared" and needs(known) == "nothing":
+            return {"cleared": identifier, "because": "nothing was left to do"}
         work = Work(change, "clear")
         host.disk.make_dir(change.paths.phases)
         hold.release(host, change.manifest.services)

@@ -99,8 +99,8 @@ def end(change: Change, name: str, state: str, because: str) -> None:
 def await_end(change: Change, name: str, *, seconds: float) -> Dict[str, Any]:
     """Wait until a phase no longer runs, at most so long, and report it."""
     system = change.host.system
-    deadline = system.now() + seconds
-    while look(change, name)[0] == RUNNING and system.now() < deadline:
+    deadline = system.monotonic() + seconds
+    while look(change, name)[0] == RUNNING and system.monotonic() < deadline:
         system.sleep(POLL)
     return report(change, name)
 

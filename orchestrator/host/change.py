@@ -85,6 +85,7 @@ def own_facts(change: Change) -> Facts:
         reversal=change.reversal() is not None,
         finished=finished["end"] if finished else None,
         cleaned=change.paths.cleaned.exists(),
+        hands=change.paths.hands.exists(),
     )
 
 
@@ -101,6 +102,7 @@ def facts(change: Change) -> Facts:
         reversal=own.reversal,
         finished=own.finished,
         cleaned=own.cleaned,
+        hands=own.hands,
         unfinished=unfinished,
         is_newest=not any(known[other.id].has_begun for other in younger),
     )

@@ -30,9 +30,9 @@ def locked(system: System, path: Path, *, seconds: float = SHORT) -> Iterator[No
 
 
 def _acquire(system: System, path: Path, descriptor: int, seconds: float) -> None:
-    deadline = system.now() + seconds
+    deadline = system.monotonic() + seconds
     while not _try(descriptor):
-        if system.now() >= deadline:
+        if system.monotonic() >= deadline:
             because = f"{path} was held by another process for {seconds:.0f} s"
             raise RefusedError("locked", because)
         system.sleep(0.05)

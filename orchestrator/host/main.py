@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     verb("prove", "change", "sample", "seed")
     verb("forget", "change", "study")
     verb("status").add_argument("--change")
+    verb("hands", "change", "epoch", "because")
     verb("clear", "change", "epoch", "reason")
     verb("cleanup", "change", "epoch")
     verb("run", "change", "attempt").add_argument("name", choices=PHASES)
@@ -97,7 +98,9 @@ def _door(host: Host) -> Dict[str, Any]:
 
 VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     "take": lambda host, a: epoch.take(host, a.epoch),
-    "prepare": lambda host, a: prepare(host, sys.stdin.read(), at=a.epoch),
+    "prepare": lambda host, a: prepare(
+        host, sys.stdin.read(), at=a.epoch, caller=os.environ.get("SUDO_UID")
+    ),
     "phase": lambda host, a: begin.phase(host, a.change, a.name, at=a.epoch, wait=a.wait),
     "decide": lambda host, a: decide.decide(
         host, a.change, at=a.epoch, propose=a.propose, by=a.by, because=a.because
@@ -107,6 +110,7 @@ VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     "prove": lambda host, a: prove(host, a.change, sample=a.sample, seed=a.seed),
     "forget": lambda host, a: ask.forget(host, a.change, study=a.study),
     "status": lambda host, a: status(host, a.change),
+    "hands": lambda host, a: aftercare.hands(host, a.change, at=a.epoch, because=a.because),
     "clear": lambda host, a: aftercare.clear(host, a.change, at=a.epoch, reason=a.reason),
     "cleanup": lambda host, a: aftercare.cleanup(host, a.change, at=a.epoch),
     "boot": lambda host, _: boot.boot(host),

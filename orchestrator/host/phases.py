@@ -56,6 +56,7 @@ class Facts:
     cleaned: bool = False
     unfinished: Optional[str] = None
     is_newest: bool = True
+    hands: bool = False
 
     def state(self, phase: str) -> str:
         return self.phases.get(phase, ABSENT)
@@ -151,6 +152,8 @@ def needs(facts: Facts) -> str:
     """What is left: ``nothing``, ``decision``, ``restore``, ``open`` or ``hands``."""
     if facts.is_over:
         return "nothing"
+    if facts.hands:
+        return "hands"
     if facts.target is None:
         return "decision"
     if facts.state("restore") == FAILED or (facts.state("open") == FAILED and not _is_past(facts)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from . import change as changes
 from . import epoch, hold, records
@@ -19,6 +19,8 @@ After=local-fs.target wardship-door.service
 [Service]
 Type=exec
 ExecStart={program} boot
+Restart=on-failure
+RestartSec=10
 
 [Install]
 WantedBy=multi-user.target
@@ -53,8 +55,11 @@ UNITS = {
 ENABLED = ("wardship-boot.service", "wardship-door.service")
 
 
-def prepare(host: Host, text: str, *, at: int) -> Dict[str, Any]:
+def prepare(host: Host, text: str, *, at: int, caller: "Optional[str]" = None) -> Dict[str, Any]:
     """Take a change in; the same manifest again is no change.
+
+    ``caller``: the uid that came by sudo. Its ssh session carries the verifier's traffic, whatever
+    the controller believes that uid to be.
 
     Raises:
         RefusedError: the manifest is wrong, or a change is under way.
@@ -64,6 +69,8 @@ def prepare(host: Host, text: str, *, at: int) -> Dict[str, Any]:
     except ValueError as error:
         raise RefusedError("manifest", f"it is not JSON: {error}") from None
     manifest = parse(document)
+    if caller is not None and caller.isdigit():
+        document["door"]["verifier_uid"] = int(caller)
     with epoch.admitted(host, at):
         busy = changes.unfinished(host)
         if busy is not None:

@@ -17,6 +17,8 @@ from .work import Work, current_release, was_touched
 
 ROOM = 256 * 1024 * 1024
 """Bytes that a database needs to start in."""
+#: How long a script may try to stop what is put back anyway, in seconds; then it is killed.
+STOPPING = 90.0
 PATIENCE = 60.0
 """Seconds until the file system has given back what was removed."""
 
@@ -44,7 +46,8 @@ def run(work: Work) -> None:
 
 def stop(work: Work) -> None:
     """Stop what runs, in order if the script can, and in any case."""
-    ran = work.script("stop", current_release(work.change) or work.manifest.to_release)
+    release = current_release(work.change) or work.manifest.to_release
+    ran = work.script("stop", release, seconds=STOPPING)
     if ran.code != 0:
         work.note(f"script stop failed, stopping the services without it: {ran.reason}")
     services.stop(work.system, work.manifest.services)
@@ -77,7 +80,7 @@ def make_room(work: Work) -> None:
             continue
         work.note(f"{place.failed} is removed: it leaves no room for the old release")
         work.snapshots.delete(place.failed)
-        deadline = work.system.now() + PATIENCE
-        while work.system.free(place.live) < ROOM and work.system.now() < deadline:
+        deadline = work.system.monotonic() + PATIENCE
+        while work.system.free(place.live) < ROOM and work.system.monotonic() < deadline:
             work.snapshots.sync(place.live)
             work.system.sleep(0.5)

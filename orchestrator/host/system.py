@@ -91,6 +91,10 @@ class System:
         """Seconds since 1970, UTC."""
         return time.time()
 
+    def monotonic(self) -> float:
+        """Seconds that never jump: every wait counts by these, the clock may be set meanwhile."""
+        return time.monotonic()
+
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 

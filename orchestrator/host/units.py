@@ -80,9 +80,9 @@ def kill(system: System, unit: str, *, seconds: float = 30.0) -> None:
     if look(system, unit).alive:
         system.run(["systemctl", "kill", "--signal=SIGKILL", "--", unit])
         system.run(["systemctl", "stop", "--", unit])
-    deadline = system.now() + seconds
+    deadline = system.monotonic() + seconds
     while look(system, unit).alive or _members(system, group):
-        if system.now() >= deadline:
+        if system.monotonic() >= deadline:
             raise FailedError(f"{unit} could not be killed: {' '.join(_members(system, group))}")
         system.sleep(0.1)
 

@@ -32,13 +32,18 @@ class Work:
         with self.change.paths.log(self.phase).open("a") as log:
             log.write(f"{self.host.stamp()} {text}\n")
 
-    def script(self, name: str, release: str, **extra: str) -> Ran:
-        """Run a script of the role; its standard error follows its output into the log."""
+    def script(
+        self, name: str, release: str, *, seconds: "Optional[float]" = None, **extra: str
+    ) -> Ran:
+        """Run a script of the role; its standard error follows its output into the log.
+
+        ``seconds``: how long at most; without it the unit's maximum run time is the bound.
+        """
         self.note(f"script {name} for {release}")
         log = self.change.paths.log(self.phase)
         path = str(self.change.paths.scripts / name)
         env = {**environment(self.change, self.phase, release), **extra}
-        ran = self.system.run([path], env=env, timeout=None, log=log)
+        ran = self.system.run([path], env=env, timeout=seconds, log=log)
         for line in ran.err.splitlines():
             self.note(f"{name}: {line}")
         return ran
@@ -49,7 +54,7 @@ class Work:
         Raises:
             FailedError: with its last words.
         """
-        ran = self.script(name, release, **extra)
+        ran = self.script(name, release, seconds=None, **extra)
         if ran.code != 0:
             raise FailedError(f"script {name} for {release} failed: {ran.reason}")
 

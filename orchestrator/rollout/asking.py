@@ -6,8 +6,9 @@ controller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from orchestrator.plan.model import ChangeSet, HostChange
 from orchestrator.rollout.model import (
@@ -22,6 +23,8 @@ from orchestrator.rollout.ports import Clock, Hosts, Superseded
 
 #: How long a host that does not answer is asked again, in seconds; it may be booting.
 PATIENCE = 180.0
+#: The same on the way back, where giving up leaves a hospital shut: a line may be cut for long.
+PATIENCE_BACK = 3600.0
 #: Between two questions, in seconds.
 PAUSE = 2.0
 
@@ -67,7 +70,7 @@ class Asking:
         until = self.clock.monotonic() + self.patience
         stands = self._propose(change_set, proposal, epoch, because)
         while stands.decision is None:
-            if self.clock.monotonic() > until:
+            if stands.refused is not None or self.clock.monotonic() > until:
                 return Outcome.failed(f"{change_set.anchor.host}: no decision: {stands.because}")
             self.clock.sleep(PAUSE)
             stands = self._propose(change_set, proposal, epoch, because)
@@ -77,6 +80,17 @@ class Asking:
             event=Event.OTHERWISE,
             because=f"{stands.by} decided {stands.decision}: {stands.because}",
         )
+
+    def reverse(self, change_set: ChangeSet, *, epoch: int, because: str) -> Outcome:
+        """Order every host back. Only a refusal by the first leaves the commit as it stands."""
+        for host in change_set.hosts:
+            order = partial(self.hosts.reverse, change_set, host, epoch=epoch, because=because)
+            report = self._until_answered(order, host)
+            if report.state == "refused" and host is change_set.anchor:
+                return Outcome(event=Event.REFUSED, because=f"{host.host}: {report.because}")
+            if report.state != "succeeded":
+                return Outcome.failed(f"{host.host}: reversal {report.state}: {report.because}")
+        return Outcome.done()
 
     def _propose(
         self, change_set: ChangeSet, proposal: Proposal, epoch: int, because: str
@@ -89,9 +103,15 @@ class Asking:
     def _phase(
         self, change_set: ChangeSet, host: HostChange, phase: HostPhase, epoch: int
     ) -> PhaseReport:
+        def ask() -> PhaseReport:
+            return self.hosts.phase(change_set, host, phase, epoch=epoch)
+
+        return self._until_answered(ask, host)
+
+    def _until_answered(self, ask: Callable[[], PhaseReport], host: HostChange) -> PhaseReport:
         until = self.clock.monotonic() + self.patience
         while True:
-            report = self.hosts.phase(change_set, host, phase, epoch=epoch)
+            report = ask()
             if report.refused == "epoch":
                 raise Superseded(f"{host.host}: {report.because}")
             if report.state not in {"unreachable", "running"} or self.clock.monotonic() > until:

@@ -41,6 +41,10 @@ class Event(StrEnum):
     DONE = "done"
     FAILED = "failed"
     ABORTED = "aborted"
+    #: Aborted before the clinic felt anything.
+    WITHDRAWN = "withdrawn"
+    #: A host said no, and did nothing.
+    REFUSED = "refused"
     #: The decision that stands on the anchor host is the other one.
     OTHERWISE = "decided otherwise"
 

@@ -7,7 +7,7 @@ opened needs hands.
 
 from __future__ import annotations
 
-from orchestrator.rollout.model import Event, State
+from orchestrator.rollout.model import Event, Record, State
 
 #: Where a change set may end.
 ENDS = frozenset({State.NOT_STARTED, State.COMMITTED, State.RESTORED, State.NEEDS_HANDS})
@@ -17,6 +17,11 @@ UNTOUCHED = frozenset({State.STAGING, State.PREFLIGHT, State.BASELINE})
 
 #: The clinic is out, nothing is decided.
 UNDECIDED = frozenset({State.QUIESCING, State.SNAPSHOTTING, State.APPLYING, State.VERIFYING})
+
+#: On the way back to the old release.
+GOING_BACK = frozenset(
+    {State.REVERSING, State.REVERTING, State.RESTORING, State.CONFIRMING, State.REOPENING}
+)
 
 _S, _E = State, Event
 # fmt: off
@@ -33,6 +38,7 @@ NEXT: dict[tuple[State, Event], State] = {
     (_S.QUIESCING, _E.DONE): _S.SNAPSHOTTING,
     (_S.QUIESCING, _E.FAILED): _S.REVERTING,
     (_S.QUIESCING, _E.ABORTED): _S.REVERTING,
+    (_S.QUIESCING, _E.WITHDRAWN): _S.NOT_STARTED,
     (_S.SNAPSHOTTING, _E.DONE): _S.APPLYING,
     (_S.SNAPSHOTTING, _E.FAILED): _S.REVERTING,
     (_S.SNAPSHOTTING, _E.ABORTED): _S.REVERTING,
@@ -44,11 +50,13 @@ NEXT: dict[tuple[State, Event], State] = {
     (_S.VERIFYING, _E.ABORTED): _S.REVERTING,
     (_S.COMMITTING, _E.DONE): _S.OPENING,
     (_S.COMMITTING, _E.OTHERWISE): _S.RESTORING,
-    (_S.COMMITTING, _E.FAILED): _S.NEEDS_HANDS,
+    (_S.COMMITTING, _E.ABORTED): _S.REVERTING,
+    (_S.COMMITTING, _E.FAILED): _S.REVERTING,
     (_S.OPENING, _E.DONE): _S.COMMITTED,
     (_S.OPENING, _E.FAILED): _S.NEEDS_HANDS,
     (_S.REVERSING, _E.DONE): _S.RESTORING,
-    (_S.REVERSING, _E.FAILED): _S.COMMITTED,
+    (_S.REVERSING, _E.REFUSED): _S.COMMITTED,
+    (_S.REVERSING, _E.FAILED): _S.NEEDS_HANDS,
     (_S.REVERTING, _E.DONE): _S.RESTORING,
     (_S.REVERTING, _E.OTHERWISE): _S.OPENING,
     (_S.REVERTING, _E.FAILED): _S.NEEDS_HANDS,
@@ -78,20 +86,20 @@ def is_abortable(state: State) -> bool:
     return (state, Event.ABORTED) in NEXT
 
 
-def restore_from(state: State) -> State | None:
-    """The state that a person's *restore* begins with; None where there is nothing to restore."""
-    if state in UNDECIDED or state is State.NEEDS_HANDS:
-        return State.REVERTING
-    if state is State.COMMITTED:
+def restore_from(state: State, *, was_reversed: bool) -> State | None:
+    """The state that a person's *restore* begins with; None where there is nothing to restore.
+
+    ``was_reversed``: a commit stood and was ordered back before, so only a reversal leads on.
+    """
+    if state is State.COMMITTED or (state is State.NEEDS_HANDS and was_reversed):
         return State.REVERSING
-    if state in {
-        State.REVERSING,
-        State.REVERTING,
-        State.RESTORING,
-        State.CONFIRMING,
-        State.REOPENING,
-    }:
-        return state
-    if state in {State.COMMITTING, State.OPENING}:
+    if state in UNDECIDED | {State.NEEDS_HANDS, State.COMMITTING, State.OPENING}:
         return State.REVERTING
+    if state in GOING_BACK:
+        return state
     return None
+
+
+def was_reversed(record: Record) -> bool:
+    """Whether a standing commit was ordered back, with or without an answer."""
+    return any(entry.state is State.REVERSING for entry in record.entries)

@@ -53,8 +53,14 @@ class Hosts(Protocol):
         """Propose, over a fresh connection; the first proposal that reached the anchor stands."""
         ...
 
-    def reverse(self, change_set: ChangeSet, *, epoch: int, because: str) -> tuple[str, ...]:
-        """Order a committed change to be put back. Gives the reasons of hosts that refuse."""
+    def reverse(
+        self, change_set: ChangeSet, host: HostChange, *, epoch: int, because: str
+    ) -> PhaseReport:
+        """Order a committed change to be put back on a host; the same when said again."""
+        ...
+
+    def hands(self, change_set: ChangeSet, *, epoch: int, because: str) -> tuple[str, ...]:
+        """A person is needed: hosts stay shut, also when they boot. Gives what went wrong."""
         ...
 
     def census_before(self, change_set: ChangeSet, host: HostChange) -> str | None:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orchestrator.errors import PlanError, RestoreError, WardshipError
-from orchestrator.rollout.asking import PATIENCE, Asking
+from orchestrator.rollout.asking import PATIENCE, PATIENCE_BACK, Asking
 from orchestrator.rollout.looking import Looking
 from orchestrator.rollout.model import Event, Outcome, Record, State
-from orchestrator.rollout.phases import ENDS, advance, is_abortable
+from orchestrator.rollout.phases import ENDS, advance, is_abortable, was_reversed
 from orchestrator.rollout.ports import Clock, Hosts, Journal, Superseded, Verifier
 
 #: A restore or an opening that was interrupted is begun again this often.
@@ -32,11 +32,16 @@ class Steps:
     clock: Clock
     runner: str
     patience: float = PATIENCE
+    patience_back: float = PATIENCE_BACK
     _epochs: dict[str, int] = field(default_factory=dict)
 
     @property
     def _asking(self) -> Asking:
         return Asking(self.hosts, self.clock, self.patience)
+
+    @property
+    def _going_back(self) -> Asking:
+        return Asking(self.hosts, self.clock, self.patience_back)
 
     def _looking(self, epoch: int) -> Looking:
         return Looking(self.verifier, self.journal, self.clock, epoch)
@@ -93,6 +98,11 @@ class Steps:
                 f"{change_set_id} is {record.state}, it does not need hands",
                 hint="wardship status shows what does",
             )
+        if was_reversed(record) and not _is_carried(record):
+            raise PlanError(
+                f"{change_set_id}: what arrived since the commit is not carried back yet",
+                hint=f"mend the host, then: wardship restore {change_set_id}",
+            )
         epoch = self.epoch(record)
         seen = {
             State.RESTORED: self._looking(epoch).verdict(record.change_set, "restored"),
@@ -116,9 +126,15 @@ class Steps:
         )  # fmt: skip
         return end
 
+    def hold(self, facility: str, epoch: int) -> None:
+        """This process took the facility over under this epoch."""
+        self._epochs[facility] = epoch
+
     def _perform(self, record: Record, epoch: int) -> Outcome:
         if record.abort_requested and is_abortable(record.state):
-            return Outcome(event=Event.ABORTED, because="stopped by request")
+            felt = record.state is not State.QUIESCING or _has_begun(record, State.QUIESCING)
+            event = Event.ABORTED if felt else Event.WITHDRAWN
+            return Outcome(event=event, because="stopped by request")
         try:
             return _STEPS[record.state](self, record, epoch)
         except Superseded:
@@ -174,25 +190,40 @@ class Steps:
         )
 
     def _revert(self, record: Record, epoch: int) -> Outcome:
-        return self._asking.decide(
+        return self._going_back.decide(
             record.change_set, "restore", epoch=epoch, because=record.cause or "asked for"
         )
 
     def _reverse(self, record: Record, epoch: int) -> Outcome:
-        problems = self.hosts.reverse(record.change_set, epoch=epoch, because=record.cause)
-        return Outcome.failed("; ".join(problems)) if problems else Outcome.done()
+        because = record.cause or "asked for"
+        return self._going_back.reverse(record.change_set, epoch=epoch, because=because)
 
     def _restore(self, record: Record, epoch: int) -> Outcome:
         hosts = reversed(record.change_set.hosts)
-        return self._asking.on_every(
+        return self._going_back.on_every(
             record.change_set, "restore", epoch=epoch, hosts=hosts, tries=TRIES
         )
 
     def _confirm(self, record: Record, epoch: int) -> Outcome:
-        return self._looking(epoch).verdict(record.change_set, "restored")
+        outcome = self._looking(epoch).verdict(record.change_set, "restored")
+        if outcome.event is Event.DONE:
+            return outcome
+        # Told to the hosts as well: one that boots must not open what is not whole.
+        untold = self.hosts.hands(record.change_set, epoch=epoch, because=outcome.because[:1000])
+        return outcome.model_copy(update={"evidence": {**outcome.evidence, "untold": list(untold)}})
 
     def _open(self, record: Record, epoch: int) -> Outcome:
         return self._asking.on_every(record.change_set, "open", epoch=epoch, tries=TRIES)
+
+
+def _has_begun(record: Record, state: State) -> bool:
+    return any(entry.state is state for entry in record.entries)
+
+
+def _is_carried(record: Record) -> bool:
+    """Whether the last restore was through, with all that it carries."""
+    ends = [one for one in record.entries if one.state is State.RESTORING and one.event]
+    return bool(ends) and ends[-1].event is Event.DONE
 
 
 _STEPS: dict[State, Callable[[Steps, Record, int], Outcome]] = {

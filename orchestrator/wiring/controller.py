@@ -8,7 +8,8 @@ process runs, unless it is taken over by name.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.adapters.engine import Engine
@@ -20,8 +21,9 @@ from orchestrator.plan.model import Plan
 from orchestrator.report.build import build
 from orchestrator.report.html import to_html
 from orchestrator.report.model import Report
-from orchestrator.rollout.model import Record, State
-from orchestrator.rollout.phases import ENDS, restore_from
+from orchestrator.rollout.model import Record
+from orchestrator.rollout.phases import ENDS, restore_from, was_reversed
+from orchestrator.rollout.ports import Superseded
 from orchestrator.rollout.steps import Steps
 from orchestrator.wiring.ports import make_steps, render_inventories
 
@@ -95,32 +97,34 @@ class Controller:
             wanted=lambda one: _is_for_engine(self.journal.record(one)),
         )
         running, scanned = False, 0.0
+        failed: dict[str, str] = {}
         try:
             while True:
                 running = running or engine.start(
                     self.runner, parallel=self.fleet.settings.parallel
                 )
+                if running:
+                    self.refused = engine.refused()
                 if running and time.monotonic() - scanned > RESCAN:
-                    engine.submit(self._to_run())
+                    failed = engine.failures()
+                    engine.submit(self._to_run() - failed.keys() - self.refused.keys())
                     scanned = time.monotonic()
                 records = [self.journal.record(one) for one in change_sets]
                 watch(records)
-                if all(self._is_over(record) for record in records) and (
-                    not running or engine.is_idle()
-                ):
-                    return records
-                if running and (failures := engine.failures()):
-                    one, error = next(iter(failures.items()))
-                    raise WardshipError(
-                        f"{one}: {error}",
-                        hint="mend that, then: wardship run PLAN --resume; "
-                        "the host keeps what it has done",
-                    )
+                waiting = [one for one in records if not self._is_over(one, failed)]
+                if not waiting and (not running or engine.is_idle()):
+                    break
                 time.sleep(PAUSE)
         finally:
             if running:
-                self.refused = engine.refused()
                 engine.stop()
+        if failed:
+            told = "; ".join(f"{one}: {error}" for one, error in failed.items())
+            raise WardshipError(
+                f"not written down, and so not gone on with: {told}",
+                hint="mend that, then: wardship run PLAN --resume; the host keeps what it has done",
+            )
+        return records
 
     def restore(self, change_set: str, *, because: str, takeover: bool, watch: Watch) -> Record:
         """Put a change set back, in this process, whoever ran it before.
@@ -129,23 +133,22 @@ class Controller:
             PlanError: there is nothing to put back, or a living process runs it.
         """
         record = self.journal.record(change_set)
-        start = restore_from(record.state)
+        start = restore_from(record.state, was_reversed=was_reversed(record))
         if start is None:
             raise PlanError(
                 f"{change_set} is {record.state}: there is nothing to put back",
                 hint="wardship status shows what can be",
             )
-        if record.state is State.COMMITTED:
-            self._refuse_older(record)
-        elif not takeover:
+        if not takeover:
             self._refuse_alive(record)
         steps = self.steps()
-        epoch = steps.epoch(record)
-        self.journal.redirect(
-            change_set, start, because=because, epoch=epoch, at=utc_now(), runner=str(self.runner)
+        epoch = self.journal.take(
+            change_set, start, because=because, at=utc_now(), runner=str(self.runner)
         )
-        while steps.step(change_set) not in ENDS:
-            watch([self.journal.record(change_set)])
+        steps.hold(record.change_set.facility, epoch)
+        with _overtaken(change_set):
+            while steps.step(change_set) not in ENDS:
+                watch([self.journal.record(change_set)])
         return self.journal.record(change_set)
 
     def clear(self, change_set: str, *, reason: str) -> Record:
@@ -155,7 +158,8 @@ class Controller:
             PlanError: it does not need hands.
             RestoreError: the checks do not pass.
         """
-        self.steps().clear(change_set, reason=reason)
+        with _overtaken(change_set):
+            self.steps().clear(change_set, reason=reason)
         return self.journal.record(change_set)
 
     def write_report(self, change_set: str) -> tuple[Report, Path]:
@@ -176,15 +180,17 @@ class Controller:
         page.with_suffix(".json").write_text(report.model_dump_json(indent=2))
         return report, page
 
-    def _to_run(self) -> list[str]:
-        return [
+    def _to_run(self) -> set[str]:
+        return {
             record.change_set.id
             for record in self.journal.records()
             if record.state not in ENDS and _is_for_engine(record)
-        ]
+        }
 
-    def _is_over(self, record: Record) -> bool:
-        return record.state in ENDS or record.runner != str(self.runner)
+    def _is_over(self, record: Record, failed: Mapping[str, str]) -> bool:
+        one = record.change_set.id
+        is_ours = record.runner == str(self.runner) and one not in self.refused
+        return record.state in ENDS or not is_ours or one in failed
 
     def _refuse_alive(self, record: Record) -> None:
         if record.state in ENDS or record.runner == str(self.runner):
@@ -197,22 +203,23 @@ class Controller:
                 f"wardship restore {one} --takeover",
             )
 
-    def _refuse_older(self, record: Record) -> None:
-        facility = record.change_set.facility
-        later = [
-            other.change_set.id
-            for other in self.journal.records()
-            if other.change_set.facility == facility and other.since > record.since
-            and other.state is State.COMMITTED
-        ]  # fmt: skip
-        if later:
-            raise PlanError(
-                f"{record.change_set.id} is not the newest change at {facility}: "
-                f"{', '.join(later)} came later",
-                hint=f"wardship restore {later[-1]} first",
-            )
-
 
 def _is_for_engine(record: Record) -> bool:
     """Whether the engine is to run it: its process lives, and does not run it by itself."""
     return record.queued and is_alive(record.runner)
+
+
+@contextmanager
+def _overtaken(change_set: str) -> Iterator[None]:
+    """A younger controller is no bug of ours: it is told.
+
+    Raises:
+        PlanError: another controller has the facility.
+    """
+    try:
+        yield
+    except Superseded as error:
+        raise PlanError(
+            f"{change_set} was taken over by another controller: {error}",
+            hint="wardship status shows where it stands",
+        ) from error

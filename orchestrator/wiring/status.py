@@ -1,7 +1,8 @@
 """What stands where: the journal's word, and the hosts' own where it matters.
 
 A host's own record outranks the journal. Hosts are only asked about change sets that have not ended
-well, so that ``status`` is quick and works with a broken line.
+well, and about the newest of each facility, so that ``status`` is quick and works with a broken
+line; the door of the others is *not asked*.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from orchestrator.adapters.locks import is_alive
 from orchestrator.adapters.ssh import Done, HostProgram
 from orchestrator.fleet.model import Model
 from orchestrator.rollout.model import Record, State
-from orchestrator.rollout.phases import ENDS, UNTOUCHED
+from orchestrator.rollout.phases import ENDS
 from orchestrator.wiring.controller import Controller
 from orchestrator.wiring.ports import host_program
 from orchestrator.wiring.survey import ssh_configuration
 
-Door = Literal["open", "shut", "not known"]
+Door = Literal["open", "shut", "not known", "not asked"]
 
 
 class HostStatus(Model):
@@ -53,10 +54,18 @@ def statuses(controller: Controller) -> list[SetStatus]:
     records = controller.journal.records()
     program = host_program(controller.fleet, ssh_configuration(controller.fleet))
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(lambda record: _status(record, program), records))
+        newest = {record.change_set.facility: record.change_set.id for record in records}
+        return list(
+            pool.map(
+                lambda record: _status(
+                    record, program, is_newest=record.change_set.id in newest.values()
+                ),
+                records,
+            )
+        )
 
 
-def _status(record: Record, program: HostProgram) -> SetStatus:
+def _status(record: Record, program: HostProgram, *, is_newest: bool) -> SetStatus:
     running = record.state not in ENDS and is_alive(record.runner)
     return SetStatus(
         change_set=record.change_set.id,
@@ -67,14 +76,22 @@ def _status(record: Record, program: HostProgram) -> SetStatus:
         cause=record.cause,
         runner=record.runner,
         is_running=running,
-        hosts=tuple(_host(record, host.host, program) for host in record.change_set.hosts),
+        hosts=tuple(
+            _host(
+                record,
+                host.host,
+                program,
+                is_asked=is_newest or record.state not in ENDS - {State.NEEDS_HANDS},
+            )
+            for host in record.change_set.hosts
+        ),
         next=_next(record, running=running),
     )
 
 
-def _host(record: Record, host: str, program: HostProgram) -> HostStatus:
-    if record.state in ENDS - {State.NEEDS_HANDS} or record.state in UNTOUCHED:
-        return HostStatus(host=host, door="open")
+def _host(record: Record, host: str, program: HostProgram, *, is_asked: bool) -> HostStatus:
+    if not is_asked:
+        return HostStatus(host=host, door="not asked")
     reply = program.call(host, ["status", "--change", record.change_set.id], timeout=15)
     if not isinstance(reply, Done):
         return HostStatus(host=host, door="not known", says=reply.because)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ SCENARIOS: dict[str, tuple[dict[str, str], State]] = {
 
 def controller(directory: Path, *, die_at: int = -1) -> int | None:
     """Run the change set in a child until it ends; gives its wait status, None after SIGKILL."""
+    sys.stdout.flush()
     child = os.fork()
     if child == 0:
         code = 1
@@ -98,6 +100,34 @@ def test_a_killed_controller_ends_as_an_unkilled_one(scenario: str, directory: P
             where = f"killed at boundary {boundary}"
             assert record.state is end, f"{where}: {record.state}: {record.cause}"
             assert_laws(seen, end, where)
+            journal.close()
+        finally:
+            hospital.close()
+        if not killed:
+            assert boundary >= 8, "no boundary was reached: this test proved nothing"
+            return
+
+
+def test_a_killed_reversal_ends_restored_and_carries_nothing_twice(directory: Path) -> None:
+    for boundary in itertools.count():
+        here = directory / str(boundary)
+        here.mkdir()
+        hospital = HospitalProcess(here)
+        try:
+            journal = SqlJournal(here / "journal.sqlite")
+            journal.admit(plan(), runner="test", at=FakeClock().now())
+            assert controller(here) == 0
+            assert journal.record(change_set().id).state is State.COMMITTED
+            at = FakeClock().now()
+            journal.take(change_set().id, State.REVERSING, because="asked", at=at, runner="test")
+            killed = controller(here, die_at=boundary) is None
+            if killed:
+                assert controller(here) == 0, "the resumed controller did not end well"
+            record, seen = journal.record(change_set().id), hospital.call("look")
+            where = f"killed at boundary {boundary}"
+            assert record.state is State.RESTORED, f"{where}: {record.state}: {record.cause}"
+            assert_laws(seen, State.RESTORED, where)
+            assert seen["done"]["reverse"] == 1, where
             journal.close()
         finally:
             hospital.close()

@@ -31,6 +31,7 @@ class FakeHospital:
     running: bool = True
     decision: str | None = None
     reversal: bool = False
+    hands: bool = False
     snapshot: tuple[str, list[str]] | None = None
     phases: dict[str, str] = field(default_factory=dict)
     #: How often each thing was really done.
@@ -88,29 +89,46 @@ class FakeHospital:
 
     def _restore(self) -> None:
         assert self.decision == "restore" or self.reversal
+        self.door = "shut"
         if self.snapshot is not None:
             self.release, self.images = self.snapshot[0], list(self.snapshot[1])
         self.running = True
 
     def _open(self) -> None:
         assert self.running
+        going_back = self.decision == "restore" or self.reversal
+        assert self.phases.get("restore" if going_back else "apply") == "succeeded"
         self.door = "open"
 
     def on_decide(self, proposal: str, because: str, **_: Any) -> Any:
-        """The first proposal stands."""
+        """The first proposal stands; nothing is committed that was not applied."""
         if self.decision is None:
+            if proposal == "commit" and self.phases.get("apply") != "succeeded":
+                return {"decision": None, "refused": "order", "because": "apply has not run"}
             self.done["decide"] = self.done.get("decide", 0) + 1
             self.decision = proposal
         return {"decision": self.decision, "by": "controller", "because": because}
 
     def on_reverse(self, **_: Any) -> Any:
-        """A committed change is to be put back."""
+        """A committed change is to be put back; the same when said again."""
         if self.decision != "commit":
-            return {"problems": ["not committed"]}
-        self.reversal = True
-        for phase in ("restore", "open"):
-            self.phases.pop(phase, None)
-        return {"problems": []}
+            return {"state": "refused", "refused": "order", "because": "not committed"}
+        if not self.reversal:
+            self.reversal = True
+            self.done["reverse"] = self.done.get("reverse", 0) + 1
+            for phase in ("restore", "open"):
+                self.phases.pop(phase, None)
+        return {"state": "succeeded"}
+
+    def on_hands(self, **_: Any) -> Any:
+        """A person is needed."""
+        self.hands = True
+        return {}
+
+    def on_clear(self, **_: Any) -> Any:
+        """A person took over."""
+        self.hands, self.door = False, "open"
+        return {}
 
     def on_census(self) -> Any:
         """What quiesce counted."""

@@ -66,6 +66,9 @@ class LinuxHost(System):
         self.clock += 0.001
         return self.clock
 
+    def monotonic(self) -> float:
+        return self.now()
+
     def free(self, path: Path) -> int:
         """What is free; removing a snapshot gives room, not at once."""
         return self.room

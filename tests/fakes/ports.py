@@ -56,12 +56,16 @@ class FakeHosts:
         answer = call(self.path, "decide", proposal=proposal, epoch=epoch, because=because)
         return DecisionReport.model_validate({"decision": None, **answer})
 
-    def reverse(self, change_set: ChangeSet, *, epoch: int, because: str) -> tuple[str, ...]:
+    def reverse(
+        self, change_set: ChangeSet, host: HostChange, *, epoch: int, because: str
+    ) -> PhaseReport:
         """Order back."""
         answer = call(self.path, "reverse", epoch=epoch)
-        if answer.get("refused") == "epoch":
-            raise Superseded(answer["because"])
-        return tuple(answer["problems"])
+        return PhaseReport.model_validate({"state": "refused", **answer})
+
+    def hands(self, change_set: ChangeSet, *, epoch: int, because: str) -> tuple[str, ...]:
+        """A person is needed."""
+        return self._told("hands", epoch)
 
     def census_before(self, change_set: ChangeSet, host: HostChange) -> str | None:
         """What quiesce counted."""
@@ -70,6 +74,12 @@ class FakeHosts:
 
     def clear(self, change_set: ChangeSet, *, epoch: int, reason: str) -> tuple[str, ...]:
         """Give back."""
+        return self._told("clear", epoch)
+
+    def _told(self, verb: str, epoch: int) -> tuple[str, ...]:
+        answer = call(self.path, verb, epoch=epoch)
+        if answer.get("refused") == "epoch":
+            raise Superseded(answer["because"])
         return ()
 
 

@@ -422,10 +422,29 @@ def test_a_restore_that_fails_needs_hands_and_can_be_run_again(
     assert machine.snapshot_of_truth() == machine.truth_before
 
 
-def test_a_person_takes_over_only_what_needs_hands(call: Caller, machine: LinuxHost) -> None:
+def test_what_failed_its_checks_after_a_restore_stays_shut_over_a_boot(
+    call: Caller, machine: LinuxHost
+) -> None:
+    forward(call)
+    call.decide("restore")
+    assert call.phase("restore")["state"] == "succeeded"
+    call("hands", "--change", CHANGE, "--epoch", "1", "--because", "files are missing")
+    machine.cut_and_boot()
+    assert (call.needs(), call("status")["door"], machine.running) == ("hands", "shut", {})
+
+
+def test_a_change_that_is_over_has_nothing_to_take_over(call: Caller) -> None:
+    forward(call)
+    call.decide("commit")
+    call.phase("open")
+    given = ("--change", CHANGE, "--epoch", "1", "--reason", "mended by hand")
+    assert call("clear", *given)["because"] == "nothing was left to do"
+    assert call("status")["changes"][0]["finished"]["end"] == "committed"
+
+
+def test_a_person_takes_over_what_needs_hands(call: Caller, machine: LinuxHost) -> None:
     given = ("--change", CHANGE, "--epoch", "1", "--reason", "mended by hand")
     forward(call)
-    assert call("clear", *given, code=3)["refused"] == "order"
     call.decide("restore")
     machine.failing.add("start in restore")
     call.phase("restore")

@@ -97,7 +97,7 @@ def test_the_first_cause_stays(journal: SqlJournal) -> None:
 
 def test_an_abort_is_refused_once_it_is_decided(journal: SqlJournal) -> None:
     epoch = journal.claim("hospital-a", runner="process 1")
-    end(journal, State.VERIFYING, Outcome.done(), State.COMMITTING, epoch=epoch)
+    end(journal, State.COMMITTING, Outcome.done(), State.OPENING, epoch=epoch)
     with pytest.raises(PlanError, match="cannot be stopped any more"):
         journal.request_abort(ONE)
 

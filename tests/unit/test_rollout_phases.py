@@ -15,7 +15,7 @@ from orchestrator.rollout.phases import (
     restore_from,
 )
 
-DECIDED = {State.COMMITTING, State.OPENING}
+DECIDED = {State.OPENING}
 GOING_BACK = {
     State.REVERSING,
     State.REVERTING,
@@ -54,8 +54,9 @@ def test_undecided_and_failed_is_put_back() -> None:
 
 
 def test_once_felt_by_the_clinic_it_is_never_called_not_started() -> None:
-    for (state, _), to in NEXT.items():
-        assert to is not State.NOT_STARTED or state in UNTOUCHED
+    for (state, event), to in NEXT.items():
+        felt = state not in UNTOUCHED and event is not Event.WITHDRAWN
+        assert to is not State.NOT_STARTED or not felt
 
 
 def test_committed_is_only_reached_through_an_opening_or_a_refused_reversal() -> None:
@@ -76,5 +77,16 @@ def test_an_unknown_way_is_loud() -> None:
 
 
 def test_a_person_can_put_back_whatever_is_not_over_or_untouched() -> None:
-    nothing = {state for state in State if restore_from(state) is None}
-    assert nothing == {State.NOT_STARTED, State.RESTORED, *UNTOUCHED}
+    for reversed_ in (False, True):
+        nothing = {state for state in State if restore_from(state, was_reversed=reversed_) is None}
+        assert nothing == {State.NOT_STARTED, State.RESTORED, *UNTOUCHED}
+
+
+def test_a_reversal_that_needs_hands_goes_on_as_a_reversal() -> None:
+    assert restore_from(State.NEEDS_HANDS, was_reversed=True) is State.REVERSING
+    assert restore_from(State.NEEDS_HANDS, was_reversed=False) is State.REVERTING
+
+
+def test_a_reversal_without_an_answer_is_never_called_committed() -> None:
+    assert advance(State.REVERSING, Event.FAILED) is State.NEEDS_HANDS
+    assert advance(State.REVERSING, Event.REFUSED) is State.COMMITTED

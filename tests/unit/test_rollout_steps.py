@@ -81,6 +81,42 @@ def test_an_abort_before_quiesce_leaves_the_hospital_untouched(bench: Bench) -> 
     assert bench.hospital.call("look")["done"] == {}
 
 
+def test_an_abort_during_the_baseline_leaves_the_hospital_untouched(bench: Bench) -> None:
+    steps = bench.controller()
+    bench.drive(steps, until=State.QUIESCING)
+    bench.journal.request_abort(ONE)
+    assert bench.drive(steps) is State.NOT_STARTED
+    assert bench.hospital.call("look")["done"] == {}
+
+
+def test_an_abort_while_the_checks_run_is_heard_before_the_decision(bench: Bench) -> None:
+    steps = bench.controller()
+    bench.drive(steps, until=State.COMMITTING)
+    bench.journal.request_abort(ONE)
+    assert bench.drive(steps) is State.RESTORED
+    assert bench.hospital.call("look")["decision"] == "restore"
+
+
+def test_what_was_put_back_and_is_not_whole_stays_shut_on_the_host_too(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, apply="failed", restored="failed")
+    try:
+        assert bench.drive(bench.controller()) is State.NEEDS_HANDS
+        assert bench.hospital.call("look")["hands"] is True
+    finally:
+        bench.hospital.close()
+        bench.journal.close()
+
+
+def test_an_older_change_is_not_put_back_under_a_younger_one(bench: Bench) -> None:
+    assert bench.drive(bench.controller()) is State.COMMITTED
+    younger = change_set("hospital-a-0002")
+    bench.journal.admit(plan(younger), runner="other", at=FakeClock().now())
+    at = FakeClock().now()
+    with pytest.raises(PlanError, match=r"not the newest .*0002 \(staging\)"):
+        bench.journal.take(ONE, State.REVERSING, because="x", at=at, runner="me")
+    assert bench.journal.record(ONE).state is State.COMMITTED
+
+
 def test_an_abort_after_apply_puts_the_hospital_back(bench: Bench) -> None:
     steps = bench.controller()
     bench.drive(steps, until=State.VERIFYING)
