@@ -63,7 +63,7 @@ def test_a_killed_controller_is_resumed_to_the_same_end(
             assert controller.poll() is None, controller.stdout and controller.stdout.read()
             controller.send_signal(signal.SIGKILL)
             assert controller.wait(30) == -signal.SIGKILL
-            if kill.startswith("in apply") or kill.startswith("in restore"):
+            if kill in {"in apply", "in restore"}:
                 file = pacs.phase_file(kill.removeprefix("in "))
                 assert file is not None
                 assert '"succeeded"' not in file.read_text(), "killed after the phase"
