@@ -24,6 +24,10 @@ _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
 
 SUCCESS = 0x0000
+#: PS3.8 section 9.3.4: a rejection that may be another answer in a moment.
+REJECTED_TRANSIENT = 0x02
+#: How long a peer that has no place just now is asked again, in seconds.
+BUSY = 1.0
 #: Statuses that announce more to come (PS3.4 annex C.4: matches, sub-operations).
 PENDING = frozenset({0xFF00, 0xFF01})
 
@@ -49,7 +53,7 @@ def open_association(
     roles: Sequence[Any] = (),
     on_store: Callable[[Any], int] | None = None,
 ) -> Association:
-    """An established association.
+    """An established association. A peer that is full for the moment is asked again for a second.
 
     Args:
         roles: SCP/SCU role selection items (PS3.7 annex D.3.3.4), for C-GET.
@@ -58,6 +62,23 @@ def open_association(
     Raises:
         NotConnected, Rejected, NotOffered, Silent, Cut
     """
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            return _open_once(peer, contexts, roles=roles, on_store=on_store)
+        except Rejected as refused:
+            if not refused.is_transient or time.monotonic() > until:
+                raise
+            time.sleep(BUSY / 5)
+
+
+def _open_once(
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    *,
+    roles: Sequence[Any],
+    on_store: Callable[[Any], int] | None,
+) -> Association:
     connected: list[bool] = []
 
     def on_open(event: Any) -> None:
@@ -97,7 +118,9 @@ def _refusal(association: Association, peer: Peer, *, connected: bool, waited: f
     if association.is_rejected:
         primitive = association.acceptor.primitive
         reason = primitive.reason_str if primitive is not None else "no reason given"
-        return Rejected(f"{peer} refuses {peer.calling}: {reason}")
+        refused = Rejected(f"{peer} refuses {peer.calling}: {reason}")
+        refused.is_transient = primitive is not None and primitive.result == REJECTED_TRANSIENT
+        return refused
     if not connected:
         return NotConnected(f"no connection to {peer}")
     if association.rejected_contexts:

@@ -44,6 +44,7 @@ class Rejected(WireError):  # noqa: N818
     """A-ASSOCIATE-RJ (DICOM PS3.8 section 9.3.4)."""
 
     is_answer = True
+    is_transient = False
 
 
 class NotOffered(WireError):  # noqa: N818

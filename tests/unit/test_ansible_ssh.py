@@ -101,7 +101,7 @@ REFUSAL = b'{"refused": "epoch", "because": "7 is lower than 9"}'
         (70, b'{"because": "KeyError"}', b"", Broken, "pacs-a: KeyError"),
         (127, b"", b"sh: not found", Broken, "sh: not found"),
         (3, b"", b"", Broken, "no reason given"),
-        (-9, b"", b"", Broken, "no reason given"),
+        (-9, b"", b"", Unreachable, "the connection broke"),
     ],
 )
 def test_only_an_object_and_success_is_done(
