@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -47,6 +48,15 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         self._status.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing moves while a person is asked."""
+        self._status.stop()
+        try:
+            yield
+        finally:
+            self._status.start()
 
     def show(self, records: Sequence[Record]) -> None:
         """Print every journal entry that was not printed yet."""

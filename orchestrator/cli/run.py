@@ -41,7 +41,7 @@ def run(
 
         def watch(records: Sequence[Record]) -> None:
             progress.show(records)
-            interrupted.ask_if_due(records)
+            interrupted.ask_if_due(records, progress)
 
         records = controller.follow(change_sets, watch)
         for change_set, because in controller.refused.items():
@@ -56,16 +56,18 @@ class _Interrupted:
         self._controller, self._change_sets = controller, change_sets
         self.is_due = False
 
-    def ask_if_due(self, records: Sequence[Record]) -> None:
+    def ask_if_due(self, records: Sequence[Record], progress: Progress) -> None:
         """Ask whether to stop after this phase, and write the request into the journal."""
         if not self.is_due:
             return
         self.is_due = False
-        if console.is_terminal and not console.ask(
-            "stop after this phase? what is under way is put back", otherwise="wardship abort"
-        ):
-            console.say("going on")
-            return
+        if console.is_terminal:
+            question = "stop after this phase? what the clinic has felt is put back"
+            with progress.paused():
+                is_to_stop = console.ask(question, otherwise="wardship abort CHANGE_SET")
+            if not is_to_stop:
+                console.say("going on")
+                return
         for record in records:
             if record.state in ENDS:
                 continue
