@@ -283,6 +283,13 @@ def test_carry_loses_nothing_silently(machine: Machine, volumes: Volumes) -> Non
     assert "another object with the same UID is there" in ended.stderr
 
 
+def test_carry_names_a_file_that_it_cannot_read(machine: Machine, volumes: Volumes) -> None:
+    volumes.put("bb/00/damaged", bytes(128) + b"DIC" + bytes(99))
+    ended = machine.run("carry", **volumes.words())
+    assert ended.returncode == 1
+    assert "bb/00/damaged: neither a DICOM file nor a summary" in ended.stderr
+
+
 def test_carry_that_is_refused_is_an_error(machine: Machine, volumes: Volumes) -> None:
     volumes.put("bb/00/new", dicom_file("1.2"))
     machine.orthanc.refuses_uploads = True
