@@ -34,7 +34,7 @@ check: venv ## What needs no root: lint, types, imports, unit, golden and comman
 
 check-tests: venv
 	@echo "== unit, golden and command-line tests"
-	@$(PYTEST) -q tests/unit tests/golden tests/cli
+	@$(PYTEST) -q -n 3 tests/unit tests/golden tests/cli
 
 check-ansible: venv
 	@echo "== ansible-lint"

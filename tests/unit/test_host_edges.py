@@ -75,7 +75,7 @@ def test_a_lock_that_is_held_is_refused_after_a_while(tmp_path: Path) -> None:
     class Hurried(System):
         clock = 0.0
 
-        def now(self) -> float:
+        def monotonic(self) -> float:
             return self.clock
 
         def sleep(self, seconds: float) -> None:
