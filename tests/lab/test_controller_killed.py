@@ -122,7 +122,7 @@ def test_an_abort_while_the_clinic_is_out_puts_the_hospital_back(
         wait_for("quiesce", lambda: pacs.reached(State.QUIESCING, None))
         asked = pacs.wardship("abort", pacs.the_record().change_set.id)
         assert asked.returncode == 0, asked.stderr
-        assert "it will end restored" in asked.stdout
+        assert "it is to end restored" in asked.stdout
         assert controller.wait(240) == 40, controller.stdout and controller.stdout.read()
     assert pacs.the_record().state is State.RESTORED
     pacs.assert_as_before()
