@@ -116,7 +116,7 @@ def _step_said(entry: Entry) -> str:
     said = _short(entry.because)
     if redirected_to(entry) is not None:
         return f"a person asked for it: {said}" if said else "a person asked for it"
-    if entry.event is Event.ABORTED:
+    if entry.event in {Event.ABORTED, Event.WITHDRAWN}:
         return said or "it was stopped by request"
     if entry.event is Event.OTHERWISE:
         return f"another decision already stood on the host: {said}"

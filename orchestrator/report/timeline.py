@@ -65,6 +65,8 @@ def outages(record: Record, *, as_of: datetime) -> tuple[Outage, ...]:
     found: list[Outage] = []
     shut: datetime | None = None
     for activity in activities(record.entries):
+        if activity.event == Event.WITHDRAWN:
+            continue  # stopped before anything was done
         if shut is None and activity.state in _SHUTS:
             shut = activity.started_at
         elif shut is not None and _opened(activity) and activity.ended_at is not None:

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from orchestrator.report.cause import first_cause
 from orchestrator.report.timeline import activities, outage_seconds, outages, stretches
-from orchestrator.rollout.model import Record, State
-from tests.builders_report import Story, applied, committed, needs_hands, restored
+from orchestrator.rollout.model import Event, Record, State
+from tests.builders_report import Story, applied, committed, needs_hands, prepared, restored
 from tests.builders_report_documents import BEGAN
 
 
@@ -23,6 +24,15 @@ def test_the_clinic_is_out_from_shutting_the_door_to_the_proof_that_it_is_open(
 def test_a_change_that_never_shut_the_door_has_no_outage() -> None:
     record = Story().fails(State.STAGING, 9, "no space").record(State.NOT_STARTED)
     assert outages(record, as_of=record.since) == ()
+
+
+def test_a_change_that_was_stopped_at_the_door_never_shut_it() -> None:
+    story = prepared().fails(State.QUIESCING, 0.1, "stopped by request", Event.WITHDRAWN)
+    record = story.record(State.NOT_STARTED)
+    assert outages(record, as_of=record.since) == ()
+    cause = first_cause(record, {})
+    assert cause is not None
+    assert cause.sentence.endswith("because stopped by request.")
 
 
 def test_without_proof_of_an_open_door_the_outage_goes_on() -> None:
