@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,11 +21,16 @@ def add_to(app: typer.Typer) -> None:
     app.command()(status)
 
 
-def status(context: typer.Context) -> None:
+def status(
+    context: typer.Context,
+    change_set: Annotated[
+        str | None, typer.Argument(metavar="[CHANGE_SET]", help="All if none is named.")
+    ] = None,
+) -> None:
     """Show every change set: its state, its door, and what to do next."""
     from orchestrator.wiring.status import statuses
 
-    found = statuses(of(context).controller())
+    found = statuses(of(context).controller(), change_set)
     console.answer(
         {"change_sets": [one.model_dump(mode="json") for one in found]},
         (line for one in found for line in _of(one)),
@@ -49,6 +54,8 @@ def _of(one: SetStatus) -> Iterator[str]:
     for host in one.hosts:
         says = f" · {host.says}" if host.says else ""
         yield f"  {host.host} · door {host.door}{says}"
+        if host.evidence:
+            yield f"    what was left behind is kept there: {host.evidence}"
     if one.is_running:
         yield f"  run by {one.runner}"
     yield f"  next: {one.next}"

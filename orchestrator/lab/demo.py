@@ -51,8 +51,8 @@ PLACES = {
     "pacs-b": Place(
         "hospital-b",
         "Hospital B",
-        "PT",
-        "Europe/Lisbon",
+        "MZ",
+        "Africa/Maputo",
         "HOSPITALB",
         Remote("MR1", str(MODALITY), 11105),
         Archive("b"),

@@ -27,11 +27,12 @@ Door = Literal["open", "shut", "not known", "not asked"]
 
 
 class HostStatus(Model):
-    """What a host says of itself. ``says`` is empty where it was not asked."""
+    """What a host says of itself; empty where it was not asked. ``evidence``: a directory there."""
 
     host: str
     door: Door
     says: str = ""
+    evidence: str = ""
 
 
 class SetStatus(Model):
@@ -49,23 +50,28 @@ class SetStatus(Model):
     next: str
 
 
-def statuses(controller: Controller) -> list[SetStatus]:
-    """Every change set, oldest first."""
-    records = controller.journal.records()
+def statuses(controller: Controller, change_set: str | None = None) -> list[SetStatus]:
+    """Every change set, oldest first; or the one that is named, whose hosts are asked in any case.
+
+    Raises:
+        PlanError: there is none of that name.
+    """
+    everything = controller.journal.records()
+    newest = {record.change_set.facility: record.change_set.id for record in everything}
+    records = [controller.journal.record(change_set)] if change_set else everything
     program = host_program(controller.fleet, ssh_configuration(controller.fleet))
+
+    def look(record: Record) -> SetStatus:
+        is_newest = newest[record.change_set.facility] == record.change_set.id
+        is_open = record.state not in ENDS - {State.NEEDS_HANDS}
+        is_asked = is_newest or is_open or change_set is not None
+        return _status(record, program, is_newest=is_newest, is_asked=is_asked)
+
     with ThreadPoolExecutor(max_workers=8) as pool:
-        newest = {record.change_set.facility: record.change_set.id for record in records}
-        return list(
-            pool.map(
-                lambda record: _status(
-                    record, program, is_newest=record.change_set.id in newest.values()
-                ),
-                records,
-            )
-        )
+        return list(pool.map(look, records))
 
 
-def _status(record: Record, program: HostProgram, *, is_newest: bool) -> SetStatus:
+def _status(record: Record, program: HostProgram, *, is_newest: bool, is_asked: bool) -> SetStatus:
     running = record.state not in ENDS and is_alive(record.runner)
     return SetStatus(
         change_set=record.change_set.id,
@@ -77,15 +83,9 @@ def _status(record: Record, program: HostProgram, *, is_newest: bool) -> SetStat
         runner=record.runner,
         is_running=running,
         hosts=tuple(
-            _host(
-                record,
-                host.host,
-                program,
-                is_asked=is_newest or record.state not in ENDS - {State.NEEDS_HANDS},
-            )
-            for host in record.change_set.hosts
+            _host(record, host.host, program, is_asked=is_asked) for host in record.change_set.hosts
         ),
-        next=_next(record, running=running),
+        next=_next(record, running=running, is_newest=is_newest),
     )
 
 
@@ -101,6 +101,7 @@ def _host(record: Record, host: str, program: HostProgram, *, is_asked: bool) ->
         host=host,
         door=_DOORS.get(str(reply.data.get("door")), "not known"),
         says=_told(one) if isinstance(one, dict) else "",
+        evidence=str(one.get("evidence") or "") if isinstance(one, dict) else "",
     )
 
 
@@ -119,13 +120,15 @@ def _told(change: Mapping[str, JsonValue]) -> str:
     return _NEEDS.get(needs, needs)
 
 
-def _next(record: Record, *, running: bool) -> str:
+def _next(record: Record, *, running: bool, is_newest: bool) -> str:
     one, plan = record.change_set.id, record.plan[:12]
     if record.state is State.NEEDS_HANDS:
         return (
             f"mend the host (wardship report {one} has the evidence), then: wardship clear {one} "
             f"--reason TEXT; or let wardship try again: wardship restore {one}"
         )
+    if record.state in ENDS - {State.NEEDS_HANDS} and not is_newest:
+        return "nothing: a younger change followed"
     if record.state is State.COMMITTED:
         return f"to put it back: wardship restore {one}"
     if record.state in {State.RESTORED, State.NOT_STARTED}:
