@@ -57,12 +57,15 @@ def statuses(controller: Controller, change_set: str | None = None) -> list[SetS
         PlanError: there is none of that name.
     """
     everything = controller.journal.records()
-    newest = {record.change_set.facility: record.change_set.id for record in everything}
+    # One that was not started left what came before it as the newest that can be put back.
+    last = {r.change_set.facility: r.change_set.id for r in everything}
+    started = [r for r in everything if r.state is not State.NOT_STARTED]
+    newest = {*last.values(), *{r.change_set.facility: r.change_set.id for r in started}.values()}
     records = [controller.journal.record(change_set)] if change_set else everything
     program = host_program(controller.fleet, ssh_configuration(controller.fleet))
 
     def look(record: Record) -> SetStatus:
-        is_newest = newest[record.change_set.facility] == record.change_set.id
+        is_newest = record.change_set.id in newest
         is_open = record.state not in ENDS - {State.NEEDS_HANDS}
         is_asked = is_newest or is_open or change_set is not None
         return _status(record, program, is_newest=is_newest, is_asked=is_asked)
