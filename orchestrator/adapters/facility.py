@@ -22,7 +22,7 @@ from orchestrator.rollout.ports import Superseded
 
 #: How long one call waits for a phase on the host, in seconds; it is asked again after that.
 WAIT = 20
-#: What a shell says of a program that is not there: this host was never staged.
+#: A shell's exit code for a program that is not there. (sudo ends with 1 and says so in words.)
 _NO_SUCH_PROGRAM = 127
 CHANGES = "/var/lib/wardship/changes"
 
@@ -68,7 +68,7 @@ class FacilityHosts:
         taken = self.program.call(host.host, ["take", "--epoch", str(epoch)])
         if isinstance(taken, Refused) and taken.refused == "epoch":
             raise Superseded(f"{host.host}: {taken.because}")
-        if isinstance(taken, Broken) and taken.exit_code == _NO_SUCH_PROGRAM:
+        if isinstance(taken, Broken) and _is_absent(taken):
             return ""
         if not isinstance(taken, Done):
             return taken.because
@@ -229,6 +229,11 @@ def manifest(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
         "limits": host.limits.model_dump(),
         "settings": {},
     }
+
+
+def _is_absent(reply: Broken) -> bool:
+    """Whether the host program is not there: this host was never staged."""
+    return reply.exit_code == _NO_SUCH_PROGRAM or "command not found" in reply.because
 
 
 def _of(change_set: ChangeSet, epoch: int) -> list[str]:

@@ -28,7 +28,7 @@ class _Template(str):
 class _Dumper(yaml.SafeDumper):
     """Texts with template marks are ``!unsafe`` unless we made them."""
 
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's own signature
         return True
 
 

@@ -51,7 +51,7 @@ class Look:
 
 def draw(items: Sequence[Item], count: int, *, seed: int) -> list[Item]:
     """``count`` of the items, or all if there are fewer; the same for the same seed."""
-    return random.Random(seed).sample(list(items), min(count, len(items)))  # noqa: S311
+    return random.Random(seed).sample(list(items), min(count, len(items)))  # noqa: S311 - a repeatable sample
 
 
 def unseen_share(population: int, sample: int, *, confidence: float = 0.95) -> float:

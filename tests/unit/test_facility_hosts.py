@@ -1,0 +1,88 @@
+"""What a host's answer means to the rollout, and what is not written to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
+from orchestrator.adapters.facility import FacilityHosts, manifest
+from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
+from orchestrator.host.manifest import parse
+from orchestrator.rollout.ports import Superseded
+from tests.crash.change_sets import change_set
+
+SET = change_set()
+NOT_THERE = Broken(because="pacs-a: sh: not found", exit_code=127)
+SUDO_NOT_THERE = Broken(because="sudo: wardship-host: command not found", exit_code=1)
+
+
+class Host:
+    """Answers by verb; writes down what was asked, Ansible's runs among them."""
+
+    def __init__(self, **answers: Reply) -> None:
+        self.answers, self.asked = answers, list[str]()
+
+    def call(self, host: str, arguments: Sequence[str], **_: Any) -> Reply:
+        """The host program."""
+        self.asked.append(arguments[0])
+        return self.answers.get(arguments[0], Done(data={}))
+
+    def run(self, verb: str, *, hosts: Sequence[str], **_: Any) -> dict[str, HostOutcome]:
+        """Ansible."""
+        self.asked.append(f"ansible {verb}")
+        return {host: HostOutcome(host=host, status="done") for host in hosts}
+
+    def as_hosts(self) -> FacilityHosts:
+        """The port over this."""
+        return FacilityHosts(
+            ansible=cast(AnsibleRunner, self),
+            program=cast(HostProgram, self),
+            inventory=lambda _: Path("inventory"),
+            gates=lambda _: (),
+            depot=Path("depot"),
+            host_program=Path("wardship-host"),
+        )
+
+
+def test_a_host_is_told_the_epoch_before_anything_is_written() -> None:
+    host = Host()
+    assert host.as_hosts().stage(SET, epoch=3) == ()
+    assert host.asked == ["take", "status", "ansible stage", "prepare"]
+
+
+@pytest.mark.parametrize("absent", [NOT_THERE, SUDO_NOT_THERE])
+def test_a_host_that_was_never_staged_is_staged(absent: Broken) -> None:
+    host = Host(take=absent)
+    assert host.as_hosts().stage(SET, epoch=3) == ()
+    assert host.asked == ["take", "ansible stage", "prepare"]
+
+
+def test_what_another_change_holds_is_not_written_to() -> None:
+    held = Done(data={"changes": [{"change": "other-1", "needs": "hands"}]})
+    host = Host(status=held)
+    assert host.as_hosts().stage(SET, epoch=3) == ("pacs-a: change other-1 is not finished there",)
+    assert "ansible stage" not in host.asked
+
+
+def test_what_another_controller_holds_is_not_written_to() -> None:
+    host = Host(take=Refused(refused="epoch", because="9 is known"))
+    with pytest.raises(Superseded, match="9 is known"):
+        host.as_hosts().stage(SET, epoch=3)
+    assert host.asked == ["take"]
+
+
+@pytest.mark.parametrize(
+    "reply", [Unreachable(because="cut"), Broken(because="no password for sudo", exit_code=1)]
+)
+def test_only_a_report_says_that_a_phase_failed(reply: Reply) -> None:
+    said = Host(phase=reply).as_hosts().phase(SET, SET.anchor, "apply", epoch=3)
+    assert said.state == "unreachable"
+
+
+def test_the_manifest_is_one_that_the_host_program_takes() -> None:
+    host = SET.anchor.model_copy(update={"paths": ("/opt/fake/current",)})
+    assert parse(manifest(SET, host)).change_set == SET.id
