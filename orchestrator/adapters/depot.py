@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import tarfile
+import zlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.fleet.catalog import Artifact
@@ -45,3 +48,15 @@ def look_at_ordered(
         say(f"depot: {artifact.file}")
         found[artifact.file] = look(fleet.artifact(artifact), artifact)
     return found
+
+
+def unpacked_sizes(fleet: Fleet) -> dict[str, int]:
+    """Bytes that each ordered artifact unpacks to, by file name; what is no archive is left out."""
+    sizes: dict[str, int] = {}
+    for artifact in ordered_artifacts(fleet):
+        with (
+            suppress(OSError, tarfile.TarError, EOFError, zlib.error),
+            tarfile.open(fleet.artifact(artifact)) as archive,
+        ):
+            sizes[artifact.file] = sum(member.size for member in archive)
+    return sizes

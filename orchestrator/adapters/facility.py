@@ -188,25 +188,31 @@ class FacilityHosts:
             "stage" if verb == "stage" else "precheck",
             inventory=self.inventory(change_set),
             hosts=[host.host],
-            extra_vars=self._variables(change_set, host),
+            extra_vars=variables(
+                change_set, host, depot=self.depot, host_program=self.host_program
+            ),
         )
         return outcomes[host.host]
 
-    def _variables(self, change_set: ChangeSet, host: HostChange) -> dict[str, JsonValue]:
-        artifact = host.artifact
-        return {
-            "wardship_change_set": change_set.id,
-            "wardship_change_dir": f"{CHANGES}/{change_set.id}",
-            "wardship_from_release": host.from_release,
-            "wardship_to_release": host.to_release,
-            "wardship_host_program_path": str(self.host_program),
-            "wardship_artifact": {
-                "path": str(self.depot / artifact.file),
-                "file": artifact.file,
-                "sha256": artifact.sha256,
-                "size": artifact.size,
-            },
-        }
+
+def variables(
+    change_set: ChangeSet, host: HostChange, *, depot: Path, host_program: Path
+) -> dict[str, JsonValue]:
+    """What the verbs of a change are told, beside the inventory (docs/roles.md)."""
+    artifact = host.artifact
+    return {
+        "wardship_change_set": change_set.id,
+        "wardship_change_dir": f"{CHANGES}/{change_set.id}",
+        "wardship_from_release": host.from_release,
+        "wardship_to_release": host.to_release,
+        "wardship_host_program_path": str(host_program),
+        "wardship_artifact": {
+            "path": str(depot / artifact.file),
+            "file": artifact.file,
+            "sha256": artifact.sha256,
+            "size": artifact.size,
+        },
+    }
 
 
 def manifest(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import typer
 
@@ -13,7 +14,8 @@ from orchestrator.errors import PlanError
 from orchestrator.fleet.model import Fleet
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.model import Plan
-from orchestrator.plan.preview import lines, preview
+from orchestrator.plan.preview import preview
+from orchestrator.plan.preview_lines import lines
 from orchestrator.plan.store import SHORT, save
 
 
@@ -24,26 +26,35 @@ def add_to(app: typer.Typer) -> None:
 
 def plan(context: typer.Context, facilities: Facilities = None) -> None:
     """Show what would be changed, and keep exactly that for wardship run."""
+    from orchestrator.wiring.preview import measured
+
     fleet = of(context).fleet()
     made = _make(fleet, facilities or [])
-    console.answer(made, lines(preview(made)))
+    console.answer(made, lines(preview(made, measured=measured(fleet))))
     if made.change_sets:
         save(made, fleet.state)
     _end(made)
 
 
 def _make(fleet: Fleet, facilities: list[str]) -> Plan:
-    from orchestrator.adapters.depot import look_at_ordered
+    from orchestrator.adapters.depot import look_at_ordered, unpacked_sizes
+    from orchestrator.wiring.preview import predict
     from orchestrator.wiring.survey import earlier_attempts
 
-    surveys = look(fleet, facilities)
-    return make_plan(
+    make = partial(
+        make_plan,
         fleet,
-        surveys,
+        look(fleet, facilities),
         now=datetime.now(UTC),
         depot=look_at_ordered(fleet, console.say),
         attempts=earlier_attempts(fleet),
+        unpacked=unpacked_sizes(fleet),
     )
+    # Only what the plan would change is asked what it would become.
+    draft = make()
+    if not draft.change_sets:
+        return draft
+    return make(predictions=predict(fleet, draft, console.say))
 
 
 def _end(made: Plan) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.fleet.model import Fleet, Host
 from orchestrator.plan.gates import ArtifactState, Prospect, gates
-from orchestrator.plan.model import ChangeSet, HostChange, Plan, Refusal
+from orchestrator.plan.model import ChangeSet, HostChange, Plan, Prediction, Refusal, Room
+from orchestrator.plan.room import rooms, shortages
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
 
 
@@ -24,19 +26,22 @@ def make_plan(
     now: datetime,
     depot: Mapping[str, ArtifactState],
     attempts: Mapping[str, int] | None = None,
+    unpacked: Mapping[str, int] | None = None,
+    predictions: Mapping[str, Prediction] | None = None,
 ) -> Plan:
     """The plan for the facilities that were surveyed.
 
     ``depot``: what was found under each artifact's file name. ``attempts``: how many change sets
-    each facility has had, so that the same change tried again is another change set.
+    each facility has had, so that the same change tried again is another change set. ``unpacked``:
+    bytes that an artifact's release takes, by file. ``predictions``: by host, of those that were
+    asked; staging that would fail there is a refusal.
     """
+    known = _Known(depot, attempts or {}, unpacked or {}, predictions or {})
     change_sets: list[ChangeSet] = []
     refusals: list[Refusal] = []
     compliant: list[str] = []
     for facility in sorted(surveys):
-        maker = _Facility(
-            fleet, facility, surveys[facility], depot, (attempts or {}).get(facility, 0)
-        )
+        maker = _Facility(fleet, facility, surveys[facility], known)
         refused = maker.refusals()
         refusals += refused
         if refused:
@@ -84,22 +89,24 @@ def prospect(
     )
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What was learned besides the surveys (``make_plan``)."""
+
+    depot: Mapping[str, ArtifactState]
+    attempts: Mapping[str, int]
+    unpacked: Mapping[str, int]
+    predictions: Mapping[str, Prediction]
+
+
 class _Facility:
     """One facility: its hosts with an order, and what was found there."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        facility: str,
-        survey: FacilitySurvey,
-        depot: Mapping[str, ArtifactState],
-        attempt: int,
-    ) -> None:
+    def __init__(self, fleet: Fleet, facility: str, survey: FacilitySurvey, known: _Known) -> None:
         self.fleet = fleet
         self.name = facility
         self.survey = survey
-        self.depot = depot
-        self.attempt = attempt
+        self.known = known
         self.found = {host.host: host for host in survey.hosts}
 
     def refusals(self) -> list[Refusal]:
@@ -120,7 +127,29 @@ class _Facility:
                 )
             elif not _is_as_ordered(found, release):
                 told += gates(self._prospect(name, release, found))
+                told += shortages(self.name, name, self._rooms(name, release))
+                told += self._stage_fails(name)
         return told
+
+    def _stage_fails(self, host: str) -> Iterator[Refusal]:
+        predicted = self.known.predictions.get(host)
+        if predicted and predicted.failure:
+            yield Refusal(
+                facility=self.name, host=host, gate="prediction",
+                because=f"what would change could not be predicted: {predicted.failure}",
+                hint=f"mend it, then: wardship plan {self.name}",
+            )  # fmt: skip
+
+    def _rooms(self, name: str, release: str) -> tuple[Room, ...]:
+        host = self.fleet.facilities[self.name].hosts[name]
+        artifact = self.fleet.catalog.products[host.product].releases[release].artifact
+        return rooms(
+            self.fleet.role_of(host),
+            self.fleet.volumes_of(host),
+            artifact,
+            self.found[name],
+            unpacked=self.known.unpacked.get(artifact.file),
+        )
 
     def change_sets(self) -> list[ChangeSet]:
         """One for each host that is not as ordered."""
@@ -144,7 +173,7 @@ class _Facility:
             name,
             to_release=release,
             survey=found,
-            artifact=self.depot.get(file, "unknown"),
+            artifact=self.known.depot.get(file, "unknown"),
         )
 
     def _change(self, name: str, host: Host, release: str) -> HostChange:
@@ -175,6 +204,8 @@ class _Facility:
             web=host.web,
             facts=found.facts(),
             differences=found.differences,
+            prediction=self.known.predictions.get(name),
+            room=self._rooms(name, release),
         )
 
     def _change_set(self, change: HostChange) -> ChangeSet:
@@ -182,9 +213,9 @@ class _Facility:
             id="", facility=self.name, hosts=(change,), verify=self.fleet.settings.verify
         )
         content = {
-            "change": draft.model_dump(mode="json"),
+            "change": draft.model_dump(mode="json", exclude={"hosts": {"__all__": {"room"}}}),
             "mandate": self.fleet.mandate.mandate,
-            "attempt": self.attempt,
+            "attempt": self.known.attempts.get(self.name, 0),
         }
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return draft.model_copy(update={"id": f"{self.name}-{digest[:8]}"})

@@ -26,6 +26,40 @@ from orchestrator.fleet.model import (
 )
 
 
+class FileDifference(Model):
+    """A file on a host that would become another. ``text``: a unified diff, secrets masked."""
+
+    path: str
+    text: str
+
+
+class Room(Model):
+    """Space that a change takes at a place on a host, and what is free there, in bytes.
+
+    ``needed`` is None where it cannot be known beforehand, ``free`` where nobody looked.
+    """
+
+    what: str
+    path: str
+    needed: int | None
+    free: int | None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is known that there is too little."""
+        return self.needed is not None and self.free is not None and self.free < self.needed
+
+
+class Prediction(Model):
+    """What Ansible's check mode said that staging would make different on a host.
+
+    ``failure``: why staging would fail, or why nobody could say; such a host is refused.
+    """
+
+    differences: tuple[FileDifference, ...] = ()
+    failure: str = ""
+
+
 class HostChange(Model):
     """What happens to one host: all that the phases need, so that nothing is looked up later."""
 
@@ -52,6 +86,9 @@ class HostChange(Model):
     web: WebEndpoint | None
     facts: dict[str, str]
     differences: tuple[str, ...] = ()
+    #: What check mode predicted; None where it was not asked.
+    prediction: Prediction | None = None
+    room: tuple[Room, ...] = ()
 
 
 class ChangeSet(Model):
@@ -92,6 +129,9 @@ class Plan(Model):
     digest: str = ""
 
     def computed_digest(self) -> str:
-        """SHA-256 over everything but the digest itself and the moment it was made."""
-        body: dict[str, Any] = self.model_dump(mode="json", exclude={"digest", "made_at"})
+        """SHA-256 over all but itself, the moment it was made, and the room that was found then."""
+        room = {"__all__": {"hosts": {"__all__": {"room"}}}}
+        body: dict[str, Any] = self.model_dump(
+            mode="json", exclude={"digest": True, "made_at": True, "change_sets": room}
+        )
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

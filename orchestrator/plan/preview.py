@@ -1,12 +1,18 @@
-"""A plan as it is shown before anything happens: what is certain, what is not known."""
+"""A plan as it is shown before anything happens: certain, predicted, and unknown until run.
+
+Hosts to which the same happens, but for their own names, are one group: a plan is never bigger than
+what a person can read. Nothing is left out of the plan itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from orchestrator.fleet.model import Model
-from orchestrator.plan.model import ChangeSet, HostChange, Plan, Refusal
+from orchestrator.plan.model import ChangeSet, FileDifference, HostChange, Plan, Refusal, Room
+from orchestrator.plan.outage import Measured, Outage, expected
 
 
 class Step(Model):
@@ -17,20 +23,41 @@ class Step(Model):
     does: str
 
 
-class HostPreview(Model):
-    """What will happen to one host. ``captured``: what a restore puts back."""
+class Place(Model):
+    """One host of a group."""
 
-    change_set: str
     facility: str
     host: str
+    change_set: str
+    outage: Outage
+    room: tuple[Room, ...]
+
+
+class Group(Model):
+    """Hosts to which the same happens. Texts are those of the first, with its own names.
+
+    ``captured``: what a restore puts back. ``predicted`` is None where check mode was not asked.
+    """
+
     product: str
     from_release: str
     to_release: str
+    hosts: tuple[Place, ...]
     steps: tuple[Step, ...]
     captured: tuple[str, ...]
-    outage: str
-    differences: tuple[str, ...]
-    not_known: tuple[str, ...]
+    intended: tuple[str, ...]
+    predicted: tuple[FileDifference, ...] | None
+    unknown: tuple[str, ...]
+
+
+class RefusedGroup(Model):
+    """The same refusal at several places. ``because`` and ``hint`` are the first one's."""
+
+    gate: str
+    because: str
+    hint: str
+    facilities: tuple[str, ...]
+    hosts: tuple[str, ...]
 
 
 class Preview(Model):
@@ -38,78 +65,103 @@ class Preview(Model):
 
     plan: str
     mandate: str
-    hosts: tuple[HostPreview, ...]
+    groups: tuple[Group, ...]
     compliant: tuple[str, ...]
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[RefusedGroup, ...]
 
 
-def preview(plan: Plan, *, outages: Mapping[str, float] | None = None) -> Preview:
-    """What the plan will do. ``outages``: seconds that the last change of a host took, measured."""
-    measured = outages or {}
+def preview(plan: Plan, *, measured: Sequence[Measured] = ()) -> Preview:
+    """What the plan will do. ``measured``: outages of earlier changes, oldest first."""
+    alike: dict[str, list[tuple[ChangeSet, HostChange]]] = {}
+    for change_set in plan.change_sets:
+        for host in change_set.hosts:
+            alike.setdefault(_sameness(change_set, host), []).append((change_set, host))
     return Preview(
         plan=plan.digest,
         mandate=plan.mandate,
-        hosts=tuple(
-            _host(change_set, host, measured.get(host.host))
-            for change_set in plan.change_sets
-            for host in change_set.hosts
-        ),
+        groups=tuple(_group(members, measured) for members in alike.values()),
         compliant=plan.compliant,
-        refusals=plan.refusals,
+        refusals=tuple(_refused(plan.refusals)),
     )
 
 
-def lines(shown: Preview) -> Iterator[str]:
-    """The preview as plain text."""
-    yield f"plan {shown.plan[:12]}: {shown.mandate}"
-    for host in shown.hosts:
-        yield ""
-        hop = f"{host.from_release} → {host.to_release}"
-        yield f"{host.facility} · {host.host} · {host.product} {hop}"
-        yield f"  change set {host.change_set}"
-        for step in host.steps:
-            yield f"  {'OUT ' if step.clinic == 'out' else 'open'}  {step.phase:<9} {step.does}"
-        yield f"  put back by a restore: {', '.join(host.captured)}"
-        yield f"  outage: {host.outage}"
-        for difference in host.differences:
-            yield f"  will be another: {difference}"
-        for unknown in host.not_known:
-            yield f"  not known: {unknown}"
-    if shown.compliant:
-        yield ""
-        yield f"as ordered already: {', '.join(shown.compliant)}"
-    for facility in dict.fromkeys(refusal.facility for refusal in shown.refusals):
-        yield ""
-        yield f"{facility} · refused, nothing will be changed there"
-        for refusal in shown.refusals:
-            if refusal.facility == facility:
-                yield f"  {_refused(refusal)}"
-                yield f"    next: {refusal.hint}"
-
-
-def _refused(refusal: Refusal) -> str:
-    where = f"{refusal.host}: " if refusal.host else ""
-    return f"{where}{refusal.because} [{refusal.gate}]"
-
-
-def _host(change_set: ChangeSet, host: HostChange, measured: float | None) -> HostPreview:
-    captured = [f"{volume.name} ({volume.path})" for volume in host.volumes]
-    return HostPreview(
-        change_set=change_set.id,
-        facility=change_set.facility,
-        host=host.host,
-        product=host.product,
-        from_release=host.from_release,
-        to_release=host.to_release,
-        steps=tuple(_steps(host)),
-        captured=(*captured, *host.paths),
-        outage=_outage(host, measured),
-        differences=host.differences,
-        not_known=(
-            f"what {host.product} {host.to_release} does to its own data when it first starts:"
-            " the checks judge it, the snapshot is the way back",
+def _group(members: Sequence[tuple[ChangeSet, HostChange]], measured: Sequence[Measured]) -> Group:
+    _, first = members[0]
+    predicted = first.prediction.differences if first.prediction else None
+    return Group(
+        product=first.product,
+        from_release=first.from_release,
+        to_release=first.to_release,
+        hosts=tuple(
+            Place(
+                facility=change_set.facility,
+                host=host.host,
+                change_set=change_set.id,
+                outage=expected(host, change_set.facility, measured),
+                room=host.room,
+            )
+            for change_set, host in members
         ),
+        steps=tuple(_steps(first)),
+        captured=(*(f"{each.name} ({each.path})" for each in first.volumes), *first.paths),
+        intended=first.differences,
+        predicted=predicted,
+        unknown=tuple(_unknown(first)),
     )
+
+
+def _sameness(change_set: ChangeSet, host: HostChange) -> str:
+    """What happens to a host, without what is only its own name for it."""
+    differences = host.prediction.differences if host.prediction else None
+    text = repr(
+        (
+            (host.product, host.from_release, host.to_release),
+            tuple(_steps(host)),
+            (host.volumes, host.paths, host.limits),
+            host.differences,
+            differences and [(each.path, changed_lines(each.text)) for each in differences],
+        )
+    )
+    return neutral(text, own_names(change_set.facility, host))
+
+
+def own_names(facility: str, host: HostChange) -> Mapping[str, str]:
+    """A host's own names, and what stands for them where hosts are compared."""
+    names = {host.host: "{host}", facility: "{facility}", host.address: "{address}"}
+    return names | ({host.dicom.ae_title: "{AE title}"} if host.dicom else {})
+
+
+def neutral(text: str, names: Mapping[str, str]) -> str:
+    """A text with own names replaced, where they stand as whole words."""
+    known = sorted(filter(None, names), key=len, reverse=True)
+    if not known:
+        return text
+    pattern = rf"(?<![\w.-])(?:{'|'.join(map(re.escape, known))})(?![\w-])"
+    return re.sub(pattern, lambda found: names[found[0]], text)
+
+
+def changed_lines(diff: str) -> tuple[str, ...]:
+    """The lines of a unified diff that go or come, without what only surrounds them."""
+    return tuple(
+        line
+        for line in diff.splitlines()
+        if line[:1] in ("+", "-") and not line.startswith(("+++", "---"))
+    )
+
+
+def _refused(refusals: Sequence[Refusal]) -> Iterator[RefusedGroup]:
+    alike: dict[str, list[Refusal]] = {}
+    for one in refusals:
+        names = {one.facility: "{facility}"} | ({one.host: "{host}"} if one.host else {})
+        alike.setdefault(neutral(repr((one.gate, one.because, one.hint)), names), []).append(one)
+    for same in alike.values():
+        yield RefusedGroup(
+            gate=same[0].gate,
+            because=same[0].because,
+            hint=same[0].hint,
+            facilities=tuple(dict.fromkeys(one.facility for one in same)),
+            hosts=tuple(dict.fromkeys(one.host for one in same if one.host)),
+        )
 
 
 def _steps(host: HostChange) -> Iterator[Step]:
@@ -120,38 +172,25 @@ def _steps(host: HostChange) -> Iterator[Step]:
     artifact = f"{host.artifact.file} ({_size(host.artifact.size)})"
     yield Step(phase="stage", clinic="open", does=f"{artifact} into {root}/{to}")
     yield Step(phase="baseline", clinic="open", does=f"checks: {', '.join(host.suites)}")
-    yield Step(
-        phase="quiesce",
-        clinic="out",
-        does=f"ports {ports} shut, {', '.join(reversed(host.services))} stopped",
-    )
+    stopped = ", ".join(reversed(host.services))
+    yield Step(phase="quiesce", clinic="out", does=f"ports {ports} shut, {stopped} stopped")
     volumes = ", ".join(volume.path for volume in host.volumes)
-    yield Step(
-        phase="snapshot",
-        clinic="out",
-        does=f"{volumes} by {host.snapshot}, {len(host.paths)} paths",
-    )
+    captured = f"{volumes} by {host.snapshot}, {len(host.paths)} paths"
+    yield Step(phase="snapshot", clinic="out", does=captured)
     yield Step(phase="apply", clinic="out", does=f"{root}/current to {to}{rendered}, started")
-    yield Step(
-        phase="verify",
-        clinic="out",
-        does="the same checks; any that does not pass, or cannot be made: restore",
-    )
+    judged = "the same checks; any that does not pass, or cannot be made: restore"
+    yield Step(phase="verify", clinic="out", does=judged)
     yield Step(phase="open", clinic="open", does=f"ports {ports} reachable again")
 
 
-def _outage(host: HostChange, measured: float | None) -> str:
-    limits = host.limits
-    forward = limits.quiesce + limits.snapshot + limits.apply + limits.open
-    bound = f"phases on the host are cut off after {_minutes(forward)}, then put back"
-    if measured is None:
-        return f"not measured yet; {bound}"
-    return f"about {_minutes(measured)}, as last time; {bound}"
+def _unknown(host: HostChange) -> Iterator[str]:
+    yield (
+        f"what {host.product} {host.to_release} does to its own data when it first starts:"
+        " the checks judge it, the snapshot is the way back"
+    )
+    if host.prediction is None:
+        yield "what becomes different in its configuration: check mode was not asked"
 
 
 def _size(count: int) -> str:
     return f"{count} bytes" if count < 1 << 20 else f"{count / 2**20:.0f} MiB"
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

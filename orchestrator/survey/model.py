@@ -34,6 +34,13 @@ class ServiceSurvey(Model):
     enabled: str
 
 
+class SpaceSurvey(Model):
+    """Free room on the file system that a path lies on, or will lie on. Bytes."""
+
+    path: str
+    free: int
+
+
 class HostSurvey(Model):
     """One host. ``release``: what ``current`` names; ``running``: what the product answers."""
 
@@ -49,6 +56,8 @@ class HostSurvey(Model):
     locked_by: str | None = None
     host_epoch: int = 0
     counts: dict[str, int] = Field(default_factory=dict)
+    #: Where a change puts things outside the volumes.
+    space: tuple[SpaceSurvey, ...] = ()
     #: What the declaration makes another on purpose, in words.
     differences: tuple[str, ...] = ()
 

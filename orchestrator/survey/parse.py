@@ -47,7 +47,8 @@ def host_survey(
     if not isinstance(body, dict):
         return None, (*problems, "the survey gave no answer")
     try:
-        survey = HostSurvey.model_validate({**body, "volumes": _listed(answer.get("volumes"))})
+        lists = {name: _listed(answer.get(name)) for name in ("volumes", "space")}
+        survey = HostSurvey.model_validate({**body, **lists})
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         return None, (*problems, *(f"the survey's answer does not hold: {each}" for each in wrong))

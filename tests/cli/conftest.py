@@ -11,7 +11,9 @@ import pytest
 from orchestrator import resources
 from orchestrator.cli.app import execute
 from orchestrator.fleet.model import Fleet
+from orchestrator.plan.model import Plan, Prediction
 from orchestrator.survey.model import FacilitySurvey
+from orchestrator.wiring import preview as predicting
 from orchestrator.wiring import survey as wired
 from tests.builders import write_fleet, write_roles
 
@@ -68,4 +70,13 @@ def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, FacilitySurvey]:
         return {name: surveys[name] for name in wired.wanted(fleet, facilities)}
 
     monkeypatch.setattr(wired, "survey_fleet", survey_fleet)
+    monkeypatch.setattr(predicting, "predict", nothing_becomes_another)
     return surveys
+
+
+def nothing_becomes_another(
+    _fleet: Fleet, plan: Plan, say: Callable[[str], None] = print
+) -> dict[str, Prediction]:
+    """Check mode, asked of hosts that are as they would become."""
+    say("predicting")
+    return {host.host: Prediction() for one in plan.change_sets for host in one.hosts}

@@ -63,7 +63,8 @@ def test_a_plan_is_shown_kept_and_named(
     assert said.last == (
         f"plan for 2 facilities kept; nothing was changed. next: wardship run {kept.stem}"
     )
-    assert "hospital-a · pacs-a · orthanc 1.10.1 → 1.12.7" in said.out.splitlines()
+    hosts = "2 hosts: hospital-a/pacs-a, hospital-b/pacs-b"
+    assert f"orthanc 1.10.1 → 1.12.7 · {hosts}" in said.out.splitlines()
     assert len(find(directory / ".wardship", kept.stem).change_sets) == 2
 
 

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from orchestrator.plan.make import make_plan
-from orchestrator.plan.preview import lines, preview
+from orchestrator.plan.preview import preview
+from orchestrator.plan.preview_lines import lines
 from tests.builders import (
     NOW,
     a_facility_survey,

@@ -1,0 +1,149 @@
+"""A preview as plain text that fits 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from orchestrator.plan.model import FileDifference, Room
+from orchestrator.plan.preview import Group, Place, Preview, RefusedGroup, changed_lines
+from orchestrator.plan.room import mib
+
+WIDTH = 100
+#: Lines of one file's difference, and names in one list, before the rest is only counted.
+MOST_LINES, MOST_NAMES = 20, 12
+
+
+def lines(shown: Preview) -> Iterator[str]:
+    """The preview, line by line."""
+    yield from _folded(f"plan {shown.plan[:12]}: {shown.mandate}")
+    yield from _folded(_summary(shown), "  ")
+    for group in shown.groups:
+        yield ""
+        yield from _group(group)
+    if shown.compliant:
+        yield ""
+        yield from _folded(f"as ordered already: {names(shown.compliant)}", "  ")
+    if shown.refusals:
+        yield ""
+        yield "REFUSED: nothing will be changed at these facilities"
+        for refused in shown.refusals:
+            yield from _refused(refused)
+
+
+def _summary(shown: Preview) -> str:
+    hosts = sum(len(group.hosts) for group in shown.groups)
+    refused = {name for one in shown.refusals for name in one.facilities}
+    told = [f"{hosts} {'host' if hosts == 1 else 'hosts'} to change"]
+    if len(shown.groups) > 1:
+        told.append(f"in {len(shown.groups)} groups of equal ones")
+    told.append(f"{_facilities(len(shown.compliant))} as ordered")
+    told.append(f"{_facilities(len(refused))} refused")
+    return ", ".join(told)
+
+
+def _facilities(count: int) -> str:
+    return "1 facility" if count == 1 else f"{count} facilities"
+
+
+def _group(group: Group) -> Iterator[str]:
+    where = names([f"{one.facility}/{one.host}" for one in group.hosts])
+    count = "" if len(group.hosts) == 1 else f"{len(group.hosts)} hosts: "
+    hop = f"{group.product} {group.from_release} → {group.to_release}"
+    yield from _folded(f"{hop} · {count}{where}", "  ")
+    yield "  certain"
+    for step in group.steps:
+        clinic = "OUT " if step.clinic == "out" else "open"
+        yield from _folded(f"    {clinic}  {step.phase:<9} {step.does}", " " * 20)
+    yield from _folded(f"    a restore puts back: {', '.join(group.captured)}", " " * 8)
+    for intended in group.intended:
+        yield from _folded(f"    will be another: {intended}", " " * 8)
+    yield from _predicted(group)
+    yield "  unknown until run"
+    for unknown in group.unknown:
+        yield from _folded(f"    {unknown}", " " * 6)
+    yield from _folded(f"  outage: {outage(group.hosts)}", " " * 10)
+    least = " (the least of all)" if len(group.hosts) > 1 else ""
+    for one in room(group.hosts):
+        yield from _folded(f"  room{least}: {one}", " " * 8)
+
+
+def _predicted(group: Group) -> Iterator[str]:
+    if group.predicted is None:
+        return
+    like = "" if len(group.hosts) == 1 else f", as at {group.hosts[0].host}"
+    yield f"  predicted by check mode{like}"
+    if not group.predicted:
+        yield "    no file of the configuration becomes another"
+    for file in group.predicted:
+        yield from _file(file)
+
+
+def _file(file: FileDifference) -> Iterator[str]:
+    changed = changed_lines(file.text)
+    gone = sum(line.startswith("-") for line in changed)
+    yield from _folded(f"    {file.path}: {gone} lines go, {len(changed) - gone} come", " " * 6)
+    for line in changed[:MOST_LINES]:
+        yield _cut(f"      {line[0]} {line[1:].strip()}")
+    if len(changed) > MOST_LINES:
+        yield f"      … {len(changed) - MOST_LINES} more lines: wardship plan --json"
+
+
+def outage(hosts: Sequence[Place]) -> str:
+    """What is expected of these hosts together, and what it is known from."""
+    known = sorted({one.outage.seconds for one in hosts if one.outage.seconds is not None})
+    bound = max(one.outage.bound for one in hosts)
+    until = f"phases on the host are cut off after {duration(bound)}, then put back"
+    if not known:
+        return f"not known, {hosts[0].outage.source}; {until}"
+    most = duration(known[-1])
+    about = most if len(known) == 1 else f"{duration(known[0])} to {most}"
+    sources = "; ".join(dict.fromkeys(one.outage.source for one in hosts))
+    return f"about {about} ({sources if len(hosts) < 4 else 'measured here or alike'}); {until}"
+
+
+def room(hosts: Sequence[Place]) -> list[str]:
+    """What is needed and free at each place; of several hosts, where the least is to spare."""
+    least: dict[str, Room] = {}
+    for place in hosts:
+        for one in place.room:
+            before = least.get(one.path)
+            if before is None or _spare(one) < _spare(before):
+                least[one.path] = one
+    return [
+        f"{one.path} needs {mib(one.needed)} for {one.what}, free: {mib(one.free)}"
+        for one in least.values()
+    ]
+
+
+def _spare(one: Room) -> int:
+    return -1 if one.free is None else one.free - (one.needed or 0)
+
+
+def _refused(refused: RefusedGroup) -> Iterator[str]:
+    where = names(refused.hosts or refused.facilities)
+    yield from _folded(f"  {where}: {refused.because} [{refused.gate}]", " " * 4)
+    yield from _folded(f"    next: {refused.hint}", " " * 10)
+
+
+def names(known: Sequence[str]) -> str:
+    """Names in a row; of many, the first and how many more there are."""
+    if len(known) <= MOST_NAMES:
+        return ", ".join(known)
+    return f"{', '.join(known[:MOST_NAMES])} and {len(known) - MOST_NAMES} more"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _folded(text: str, further: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent=further, break_on_hyphens=False, drop_whitespace=True,
+        replace_whitespace=True,
+    ) or [text]  # fmt: skip
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"

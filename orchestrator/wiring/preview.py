@@ -1,0 +1,93 @@
+"""What a plan would change, asked of the hosts in check mode; what was measured before.
+
+Nothing is changed. A host whose staging would fail, or that does not answer, has a *failure* in its
+prediction: the plan refuses it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchestrator.adapters.ansible import HostOutcome
+from orchestrator.adapters.facility import variables
+from orchestrator.adapters.hostprogram import build_host_program
+from orchestrator.adapters.journal import SqlJournal
+from orchestrator.fleet import inventory
+from orchestrator.fleet.model import Fleet
+from orchestrator.plan.model import ChangeSet, FileDifference, Plan, Prediction
+from orchestrator.plan.outage import Measured
+from orchestrator.report.timeline import outage_seconds
+from orchestrator.rollout.model import State
+from orchestrator.wiring.survey import Say, ansible_runner, ssh_configuration
+
+#: Our own places on a host: what is laid down there is certain, and no news to anybody.
+OURS = ("/var/lib/wardship", "/usr/local/lib/wardship")
+
+
+def predict(fleet: Fleet, plan: Plan, say: Say = lambda _: None) -> dict[str, Prediction]:
+    """What staging would make different, by host, of every host that the plan changes."""
+    ansible = ansible_runner(fleet, ssh_configuration(fleet))
+    program = fleet.state / "wardship-host"
+    build_host_program(program)
+
+    def ask(change_set: ChangeSet) -> dict[str, Prediction]:
+        say(f"{change_set.facility}: predicting what would change")
+        found = {}
+        with TemporaryDirectory(prefix="inventory-", dir=fleet.state) as directory:
+            inventory.write(inventory.render(fleet, change_set.facility), Path(directory))
+            for host in change_set.hosts:
+                told = variables(
+                    change_set, host, depot=fleet.path(fleet.settings.depot), host_program=program
+                )
+                outcomes = ansible.run(
+                    "stage", inventory=Path(directory), hosts=[host.host], extra_vars=told,
+                    check=True,
+                )  # fmt: skip
+                found[host.host] = prediction(outcomes[host.host], host.root)
+        return found
+
+    with ThreadPoolExecutor(max_workers=fleet.settings.parallel) as pool:
+        answers = list(pool.map(ask, plan.change_sets))
+    return {host: one for answer in answers for host, one in answer.items()}
+
+
+def prediction(outcome: HostOutcome, root: str) -> Prediction:
+    """What a run in check mode says of a host. ``root``: where releases lie; those are certain."""
+    if not outcome.is_done:
+        where = f" in '{outcome.task}'" if outcome.task else ""
+        return Prediction(failure=f"{outcome.status}{where}: {outcome.because}")
+    return Prediction(
+        differences=tuple(
+            FileDifference(path=one.path, text=one.text)
+            for one in outcome.differences
+            if not one.path.startswith((*OURS, f"{root}/"))
+        )
+    )
+
+
+def measured(fleet: Fleet) -> tuple[Measured, ...]:
+    """The outages of this fleet's committed changes, oldest first; none without a journal."""
+    file = fleet.state / "journal.sqlite"
+    if not file.exists():
+        return ()
+    journal = SqlJournal(file)
+    try:
+        records = journal.records()
+    finally:
+        journal.close()
+    return tuple(
+        Measured(
+            facility=record.change_set.facility,
+            host=host.host,
+            product=host.product,
+            from_release=host.from_release,
+            to_release=host.to_release,
+            day=f"{record.since:%Y-%m-%d}",
+            seconds=outage_seconds(record),
+        )
+        for record in records
+        if record.state is State.COMMITTED
+        for host in record.change_set.hosts
+    )
