@@ -183,6 +183,7 @@ class AnsibleRunner:
             "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
             "ANSIBLE_ROLES_PATH": str(self._roles.absolute()),
             "ANSIBLE_LIBRARY": str(self._playbooks.absolute() / "library"),
+            "ANSIBLE_MODULE_UTILS": str(self._playbooks.absolute() / "module_utils"),
             "ANSIBLE_COLLECTIONS_PATH": str(private / "none"),
             "ANSIBLE_HOST_KEY_CHECKING": "True",
             "ANSIBLE_SSH_ARGS": f"-F {shlex.quote(str(self._ssh_config.absolute()))}",

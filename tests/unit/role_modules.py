@@ -11,6 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST_LIBRARY = ROOT / "roles/orthanc/module_utils/orthanc_host.py"
+MASKS = ROOT / "orchestrator/playbooks/module_utils/wardship_masks.py"
 HOST_SCRIPTS = ROOT / "roles/orthanc/templates/host"
 
 
@@ -33,10 +34,12 @@ def load(path: Path, name: str | None = None) -> Any:
 def role_module(role: str, name: str) -> Any:
     """A module of a role's library; Orthanc's own library is found where Ansible puts it."""
     load(HOST_LIBRARY, "ansible.module_utils.orthanc_host")
+    load(MASKS, "ansible.module_utils.wardship_masks")
     return load(ROOT / "roles" / role / "library" / f"{name}.py")
 
 
 def shared_module(name: str) -> ModuleType:
     """A module of the playbooks' library."""
+    load(MASKS, "ansible.module_utils.wardship_masks")
     module: ModuleType = load(ROOT / "orchestrator/playbooks/library" / f"{name}.py")
     return module

@@ -57,11 +57,39 @@ def test_a_difference_shows_settings_and_hides_secrets(given: dict[str, Any]) ->
     live = {"B": 2, "P": {"Password": "old-secret", "Host": "db"}}
     Path(given["compare"], "a.json").write_text(json.dumps(live))
     (shown,) = files.difference(given)
-    assert '"B": 2' in shown["before"]
-    assert '"B": 1' in shown["after"]
-    assert '"Password": "(secret)"' in shown["before"]
-    assert '"Password": "(another secret)"' in shown["after"]
+    assert shown["before"].splitlines() == ["B = 2", 'P.Host = "db"', "P.Password = (secret)"]
+    assert shown["after"].splitlines() == [
+        "B = 1", 'P.Host = "db"', "P.Password = (another secret)"
+    ]  # fmt: skip
     assert "-secret" not in json.dumps(shown)
+
+
+def test_secrets_in_lists_and_addresses_are_hidden(given: dict[str, Any]) -> None:
+    given["masked"] = ["OrthancPeers"]
+    given["contents"]["a.json"] = json.dumps(
+        {
+            "OrthancPeers": {"other": ["http://peer/", "user", "hidden-1"]},
+            "Servers": [{"Url": "https://user:hidden-2@peer/", "ApiToken": "hidden-3"}],
+            "PostgreSQL": {"ConnectionUri": "host=db password=hidden-4 user=o"},
+        }
+    )
+    (shown,) = files.difference(given)
+    assert "hidden" not in json.dumps(shown)
+    assert 'Servers[0].Url = "https://(secret)@peer/"' in shown["after"].splitlines()
+
+
+def test_only_a_password_in_an_address_that_moved_is_a_difference(given: dict[str, Any]) -> None:
+    given["contents"]["a.json"] = json.dumps({"Url": "https://user:hidden-2@peer/"})
+    Path(given["compare"], "a.json").write_text(json.dumps({"Url": "https://user:hidden-1@peer/"}))
+    (shown,) = files.difference(given)
+    assert shown["before"] != shown["after"]
+    assert "hidden" not in json.dumps(shown)
+
+
+def test_a_live_file_that_is_no_json_is_a_difference(given: dict[str, Any]) -> None:
+    Path(given["compare"], "a.json").write_text('{"Password": "old-secret"')
+    (shown,) = files.difference(given)
+    assert "not JSON" in shown["before"]
 
 
 def test_a_file_that_is_no_json_is_not_shown_where_secrets_may_be(given: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.wardship_masks import lines
 
 DOCUMENTATION = r"""
 module: wardship_files
@@ -29,7 +30,7 @@ options:
   owner: {type: str, default: root, description: [Owner of all.]}
   group: {type: str, default: root, description: [Group of all.]}
   compare: {type: path, description: [The live directory that differences are shown against.]}
-  masked: {type: list, elements: str, default: [], description: [JSON keys with secret values.]}
+  masked: {type: list, elements: str, default: [], description: [More keys of secrets.]}
   files:
     type: list
     elements: dict
@@ -53,30 +54,29 @@ def read(path):
         return None
 
 
+def parsed(text):
+    """What a JSON file with comments says.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return json.loads(_COMMENT.sub(lambda m: m[0] if m[0][0] == '"' else " ", text))
+
+
 def shown(text, masked, other=None):
-    """A file's text as it may be shown: JSON in one order, masked values only compared."""
+    """A file's text as it may be shown: JSON as one line a value, secrets only compared."""
     if text is None:
         return ""
     try:
-        found = json.loads(_COMMENT.sub(lambda m: m[0] if m[0][0] == '"' else " ", text))
-        twin = json.loads(_COMMENT.sub(lambda m: m[0] if m[0][0] == '"' else " ", other or "null"))
+        found = parsed(text)
     except ValueError:
         # What is no JSON may hold a secret anywhere.
-        return "(not shown)\n" if masked else text
-    return json.dumps(_mask(found, twin, masked), indent=2, sort_keys=True) + "\n"
-
-
-def _mask(found, twin, masked):
-    if not isinstance(found, dict):
-        return found
-    result = {}
-    for name, value in found.items():
-        before = twin.get(name) if isinstance(twin, dict) else None
-        if name in masked:
-            result[name] = "(secret)" if before in (None, value) else "(another secret)"
-        else:
-            result[name] = _mask(value, before, masked)
-    return result
+        return f"(not JSON, {len(text)} characters, not shown)\n" if masked else text
+    try:
+        twin = parsed(other or "null")
+    except ValueError:
+        twin = None
+    return "".join(f"{line}\n" for line in lines(found, twin, masked))
 
 
 def difference(given):

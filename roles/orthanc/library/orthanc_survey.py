@@ -22,6 +22,7 @@ from ansible.module_utils.orthanc_host import (
     run,
     unit,
 )
+from ansible.module_utils.wardship_masks import is_secret, shown_value
 
 DOCUMENTATION = r"""
 module: orthanc_survey
@@ -186,8 +187,10 @@ def _settings(live, declared, chosen, prefix=""):
         elif isinstance(value, dict) and isinstance(declared[name], dict):
             yield from _settings(value, declared[name], picked, f"{path}.")
         elif value != declared[name]:
-            told = f"the setting {path} is {value!r} there, declared is {declared[name]!r}"
-            yield picked is not None, told
+            hidden = any(map(is_secret, path.split(".")))
+            there = shown_value(value, declared[name], hidden=hidden)
+            told = shown_value(declared[name], value, hidden=hidden)
+            yield picked is not None, f"the setting {path} is {there} there, declared is {told}"
 
 
 def surveyed(given):
