@@ -7,7 +7,7 @@ WardshipError(what, *, hint)
 ├ RolloutError   40  failed, and was restored            as before
 └ RestoreError   50  could not be restored               needs a person
 
-60 is the lab's (no hospital involved), 70 is our bug.
+60 is the lab's (no hospital involved), 70 is our bug, 74 this machine's: a file or a disk refused.
 """
 
 from __future__ import annotations
@@ -75,6 +75,12 @@ class LabError(WardshipError):
     """The lab could not do what was asked; no hospital is involved."""
 
     exit_code = 60
+
+
+class MachineError(WardshipError):
+    """This machine did not let us read or write a file; what hosts did is in the journal."""
+
+    exit_code = 74
 
 
 def _rebuild(kind: type[WardshipError], fields: dict[str, object]) -> WardshipError:

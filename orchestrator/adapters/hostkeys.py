@@ -12,6 +12,8 @@ from orchestrator.fleet.model import Ssh
 from orchestrator.fleet.trust import HostKey
 
 _TIMEOUT = 10
+#: A line a host; a fleet of 30,000 hosts needs 3 MB.
+_LARGEST = 16 << 20
 
 
 def scan(address: str, ssh: Ssh) -> HostKey:
@@ -49,7 +51,7 @@ def read(path: Path) -> HostKey:
         FleetError: there is no key in it.
     """
     try:
-        key = trust.best(trust.read_keys(path.read_text(encoding="utf-8")))
+        key = trust.best(trust.read_keys(_content(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise FleetError(f"{path}: cannot be read", hint="expected a host's .pub file") from error
     if key is None:
@@ -63,12 +65,12 @@ def check(known_hosts: Path, host: str, key: HostKey, *, replace: bool) -> None:
     Raises:
         FleetError: another key is recorded and is not to be replaced.
     """
-    trust.record(_text(known_hosts), host, key, replace=replace)
+    trust.record(known(known_hosts), host, key, replace=replace)
 
 
 def record(known_hosts: Path, host: str, key: HostKey, *, replace: bool) -> bool:
     """Write the key down; whether that changed anything."""
-    before = _text(known_hosts)
+    before = known(known_hosts)
     after = trust.record(before, host, key, replace=replace)
     if after == before:
         return False
@@ -78,5 +80,23 @@ def record(known_hosts: Path, host: str, key: HostKey, *, replace: bool) -> bool
     return True
 
 
-def _text(known_hosts: Path) -> str:
-    return known_hosts.read_text(encoding="utf-8") if known_hosts.exists() else ""
+def known(known_hosts: Path) -> str:
+    """The fleet's ``known_hosts``; empty where there is none yet.
+
+    Raises:
+        FleetError: there is something of that name, and it cannot be read as text.
+    """
+    try:
+        return _content(known_hosts) if known_hosts.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise FleetError(
+            f"{known_hosts}: cannot be read as text",
+            hint="expected a file of OpenSSH's kind, as wardship fleet trust HOST writes it",
+        ) from error
+
+
+def _content(path: Path) -> str:
+    """A file's text. Only a file: a device or a pipe would not end."""
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        raise OSError(f"{path} is not a file of at most {_LARGEST >> 20} MiB")
+    return path.read_text(encoding="utf-8")

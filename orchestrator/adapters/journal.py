@@ -170,9 +170,13 @@ class SqlJournal:
         """
         with self._writer.begin() as db:
             state = db.scalar(sa.select(SETS.c.state).where(SETS.c.id == change_set))
-            if state is None or not is_abortable(State(state)):
+            if state is None:
                 raise PlanError(
-                    f"{change_set} cannot be stopped any more: it is {state or 'not known'}",
+                    f"no change set {change_set} in {self.file}", hint="wardship status lists them"
+                )
+            if not is_abortable(State(state)):
+                raise PlanError(
+                    f"{change_set} cannot be stopped any more: it is {state}",
                     hint=f"to put a committed change back: wardship restore {change_set}",
                 )
             db.execute(SETS.update().where(SETS.c.id == change_set).values(abort_requested=True))

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
 
 from orchestrator.errors import FleetError
 from orchestrator.fleet.model import Fleet, SecretRef, VaultSettings
+from orchestrator.fleet.problems import quoted
+
+_LONGEST_PASSWORD = 1 << 16
+_LARGEST_VAULT = 4 << 20
+_UNSAFE = "!unsafe"
+_TEXTS = ("tag:yaml.org,2002:str", _UNSAFE)
 
 
 class Secrets:
@@ -19,7 +25,7 @@ class Secrets:
         self._directory = fleet.directory
         self._settings = fleet.settings.vault
         self._environment = os.environ if environment is None else environment
-        self._vault: dict[str, str] | None = None
+        self._vault: dict[str, str | None] | None = None
 
     def resolve(self, ref: SecretRef) -> str:
         """The secret itself.
@@ -34,7 +40,12 @@ class Secrets:
             self._vault = self._open()
         if ref.vault not in self._vault:
             raise FleetError(f"no {ref.vault} in the vault", hint="wardship fleet check")
-        return self._vault[ref.vault]
+        secret = self._vault[ref.vault]
+        if secret is None:
+            raise FleetError(
+                f"{ref.vault} in the vault is not a text", hint="expected one password there"
+            )
+        return secret
 
     def _from_environment(self, name: str) -> str:
         value = self._environment.get(name)
@@ -44,7 +55,7 @@ class Secrets:
             )
         return value
 
-    def _open(self) -> dict[str, str]:
+    def _open(self) -> dict[str, str | None]:
         if self._settings is None:
             raise FleetError("fleet.yml names no vault file", hint="wardship fleet check")
         password = _password(self._directory, self._settings, self._environment)
@@ -74,32 +85,97 @@ def _password(directory: Path, vault: VaultSettings, environment: Mapping[str, s
     if vault.password_file:
         path = directory / Path(vault.password_file).expanduser()
         try:
-            return path.read_text(encoding="utf-8").strip() or None
+            return _first_line(path)
         except OSError:
             return None
+        except UnicodeDecodeError:
+            raise FleetError(
+                f"{vault.password_file} is not UTF-8",
+                hint="expected a file with the vault's password as text",
+            ) from None
     return None
 
 
-def _decrypted(path: Path, password: str) -> dict[str, str]:
+def _first_line(path: Path) -> str | None:
+    """The password in a file, without the space around it. Only a file: a pipe would not end."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return file.read(_LONGEST_PASSWORD).decode("utf-8-sig").strip() or None
+
+
+def _decrypted(path: Path, password: str) -> dict[str, str | None]:
     # Imported here: Ansible takes half a second, and most commands need no secret.
     from ansible.errors import AnsibleError
     from ansible.parsing.vault import VaultLib, VaultSecret
 
     try:
+        with path.open("rb") as file:
+            closed = file.read(_LARGEST_VAULT + 1)
+        if len(closed) > _LARGEST_VAULT:
+            raise FleetError(
+                f"{path.name} is larger than {_LARGEST_VAULT >> 20} MiB",
+                hint="expected a vault with passwords only",
+            )
         lib = VaultLib([("default", VaultSecret(password.encode()))])
-        content = yaml.safe_load(bytes(lib.decrypt(path.read_bytes())))
-    except (AnsibleError, OSError, yaml.YAMLError):
+        return secrets_in(bytes(lib.decrypt(closed)), path)
+    except (AnsibleError, OSError, yaml.YAMLError, ValueError, RecursionError):
         # Neither Ansible's nor YAML's message is repeated: the latter may quote what is inside.
         raise FleetError(
             f"{path.name} does not open with this password, or is no vault",
             hint=f"try: ansible-vault view {path}",
         ) from None
-    if not isinstance(content, dict):
+
+
+def secrets_in(inside: bytes, path: Path) -> dict[str, str | None]:
+    """The secrets of an opened vault; None for one that is several (a mapping of accounts).
+
+    Raises:
+        FleetError: Ansible would make something else of one than what is written there. Its name is
+            told, never the secret.
+    """
+    root = yaml.compose(inside, Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode):
         raise FleetError(
-            f"{path.name}: what is inside is not a mapping",
-            hint=f"expected NAME: SECRET a line: ansible-vault edit {path}",
+            f"{path.name}: what is inside is not a mapping, expected NAME: SECRET a line",
+            hint=f"ansible-vault edit {path}",
         )
-    return {str(name): str(value) for name, value in content.items()}
+    found: dict[str, str | None] = {}
+    seen: set[int] = set()
+    for name, node in root.value:
+        for text in _texts(node, seen):
+            if because := _misread(text):
+                raise FleetError(
+                    f"{path.name}: {quoted(name.value)} {because}",
+                    hint=f"ansible-vault edit {path}",
+                )
+        if isinstance(name, yaml.ScalarNode):
+            found[name.value] = node.value if isinstance(node, yaml.ScalarNode) else None
+    return found
+
+
+def _texts(node: yaml.Node, seen: set[int]) -> Iterator[yaml.ScalarNode]:
+    """Every value in a node, once: an alias leads to what was seen."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    elif isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            yield from _texts(value, seen)
+    else:
+        for value in node.value:
+            yield from _texts(value, seen)
+
+
+def _misread(node: yaml.ScalarNode) -> str:
+    """Why Ansible would take this for something else than its text; empty if it would not."""
+    if node.tag not in _TEXTS:
+        return "is not a text in YAML, expected it in quotes"
+    if node.tag != _UNSAFE and any(mark in node.value for mark in ("{{", "{%", "{#")):
+        return "holds {{, {% or {#, which Ansible takes as a template, expected !unsafe before it"
+    return ""
 
 
 def vault_password_file(fleet: Fleet) -> Path | None:

@@ -6,6 +6,7 @@ is a wrong command line, 130 an interrupt, 70 our bug.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -20,7 +21,7 @@ from typer.exceptions import Abort, TyperException
 from orchestrator.cli import fleet, lab, plan, run, status, steer, survey
 from orchestrator.cli.console import console
 from orchestrator.cli.context import Context
-from orchestrator.errors import WardshipError
+from orchestrator.errors import MachineError, WardshipError
 
 USAGE = 64
 BUG = 70
@@ -67,11 +68,19 @@ for _module in COMMANDS:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a sign must not stop a change half way.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
 
 
 def execute(arguments: Sequence[str]) -> int:
     """Run a command; gives the exit code."""
+    if strange := [argument for argument in arguments if not _is_text(argument)]:
+        console.bug(f"wardship: not UTF-8: {strange[0]!a}")
+        console.bug("next: give that argument in UTF-8")
+        return USAGE
     try:
         code = app(globals_first(arguments), prog_name="wardship", standalone_mode=False)
     except WardshipError as error:
@@ -85,6 +94,15 @@ def execute(arguments: Sequence[str]) -> int:
         # Whoever read our output has gone; Python must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            return _bug(error)
+        refused = MachineError(
+            f"{error.filename}: {error.strerror}",
+            hint="mend that on this machine, then the same again; wardship status shows the rest",
+        )
+        console.error(refused)
+        return refused.exit_code
     except Exception as error:
         return _bug(error)
     if code == INTERRUPTED:
@@ -92,6 +110,14 @@ def execute(arguments: Sequence[str]) -> int:
             "interrupted; what was under way on a host goes on there. next: wardship status"
         )
     return code if isinstance(code, int) else 0
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def globals_first(arguments: Sequence[str]) -> list[str]:

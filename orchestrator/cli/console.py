@@ -20,6 +20,8 @@ from rich.text import Text
 from orchestrator.errors import FleetError, PlanError, WardshipError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+#: Problems that a terminal is given; a person mends the first ones first.
+_MOST = 200
 
 
 class NobodyToAskError(WardshipError):
@@ -104,10 +106,12 @@ class Console:
         details = _details(error)
         if self.as_json and not self._answered:
             self._json({"error": _as_json(error, details)})
-        self._err.print(Text(f"wardship: {clean(error.what)}", style="bold red"))
-        for detail in details:
-            self._err.print(f"  {clean(detail)}")
-        self._err.print(f"next: {clean(error.hint)}")
+        self._err.print(Text(f"wardship: {in_one_line(error.what)}", style="bold red"))
+        for detail in details[:_MOST]:
+            self._err.print(f"  {in_one_line(detail)}")
+        if more := len(details[_MOST:]):
+            self._err.print(f"  … and {more} more (all of them: --json)")
+        self._err.print(f"next: {in_one_line(error.hint)}")
 
     def bug(self, text: str) -> None:
         """A line about our own mistake."""
@@ -121,7 +125,8 @@ class Console:
     def _json(self, model: Answer) -> None:
         self._answered = True
         body = model.model_dump(mode="json") if isinstance(model, BaseModel) else dict(model)
-        sys.stdout.write(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(body, indent=2, ensure_ascii=False)
+        sys.stdout.write(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
         sys.stdout.flush()
 
 
@@ -150,6 +155,11 @@ class Moving:
 def clean(text: str) -> str:
     """Without anything that moves the cursor, changes colours or the direction of writing."""
     return _CONTROL.sub("�", text)
+
+
+def in_one_line(text: str) -> str:
+    """Clean, and no line of it begins as one of ours would."""
+    return clean(" ".join(text.split("\n")))
 
 
 def _details(error: WardshipError) -> tuple[str, ...]:

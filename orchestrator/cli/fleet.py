@@ -122,7 +122,7 @@ def trust(
 
 
 def _without_key(fleet: Fleet) -> Iterator[str]:
-    known = fleet.known_hosts.read_text(encoding="utf-8") if fleet.known_hosts.exists() else ""
+    known = hostkeys.known(fleet.known_hosts)
     for facility in fleet.facilities.values():
         for name in facility.hosts:
             if recorded(known, name) is None:

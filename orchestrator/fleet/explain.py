@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.fleet.problems import Problem
+from orchestrator.fleet.problems import MOST, Problem, quoted
 from orchestrator.fleet.yamlfile import Document, Loc, may_be_secret
 
 _WORDS = {
@@ -29,6 +29,10 @@ _WORDS = {
     r"^[a-z][a-z0-9_]*$": "the name of a variable in the vault",
     r"^[A-Z][A-Z0-9_]*$": "the name of an environment variable",
     r"^[a-z_][a-z0-9_-]*$": "a user name",
+    r"^[^:\x00-\x1f\x7f-\x9f]{1,80}$": "a user name without ':', at most 80 characters",
+    r"^[^\x00-\x1f\x7f-\x9f]{1,80}$": "one line of at most 80 characters",
+    r"^(/[A-Za-z0-9._~-]+)+$": "a path on the product's own web service such as /dicom-web",
+    r"^[^\x00-\x1f\x7f-\x9f]{1,200}$": "one line of at most 200 characters",
 }
 _REFERENCE = "expected vault: NAME or env: NAME, never the secret itself"
 _KINDS = {
@@ -48,7 +52,10 @@ _KINDS = {
 def explain(document: Document, model: type[BaseModel], error: ValidationError) -> list[Problem]:
     """Each thing that is wrong with a document as a ``model``, at its line."""
     details = list(_without_repetition(error.errors(include_url=False, include_context=True)))
-    return [_problem(document, model, detail) for detail in details]
+    told = [_problem(document, model, detail) for detail in details[:MOST]]
+    if (more := len(details) - MOST) > 0:
+        told.append(document.problem((), f"{more} more problems: mend these first"))
+    return told
 
 
 def _without_repetition(details: list[ErrorDetails]) -> Iterator[ErrorDetails]:
@@ -79,8 +86,8 @@ def _problem(document: Document, model: type[BaseModel], detail: ErrorDetails) -
     loc = _place(detail)
     if detail["type"] == "extra_forbidden" and may_be_secret(loc[:-1]):
         # Even a key may be a secret here, as in ``password: {abc}``.
-        return document.problem(loc, f"{'.'.join(map(str, loc[:-1]))}: {_REFERENCE}")
-    where = ".".join(str(part) for part in loc)
+        return document.problem(loc, f"{'.'.join(map(quoted, loc[:-1]))}: {_REFERENCE}")
+    where = ".".join(quoted(part) for part in loc)
     what = _what(document, model, loc, detail)
     at = loc[:-1] if detail["type"] == "missing" else loc
     return document.problem(at, f"{where}: {what}" if where else what)
@@ -119,11 +126,11 @@ def _shown(document: Document, loc: Loc, detail: ErrorDetails) -> str:
     if may_be_secret(loc):
         return "this value"
     if "[key]" in detail["loc"]:
-        return f"the name {detail['input']}"
+        return f"the name {quoted(detail['input'])}"
     text = document.texts.get(loc)
     if text is None:
         return "this"
-    return text if text else "an empty value"
+    return quoted(text) if text else "an empty value"
 
 
 def _known_keys(model: type[BaseModel], loc: Loc) -> str:

@@ -97,6 +97,18 @@ def digest_of(fleet: Fleet) -> str:
 
 
 def _read(directory: Path, roles: Path, vault_names: VaultNames) -> tuple[Declared, list[Problem]]:
+    try:
+        return _read_whole(directory, roles, vault_names)
+    except OSError as error:
+        raise FleetError(
+            f"{error.filename or directory}: cannot be read ({error.strerror})",
+            hint="let the user who runs wardship read it, then: wardship fleet check",
+        ) from error
+
+
+def _read_whole(
+    directory: Path, roles: Path, vault_names: VaultNames
+) -> tuple[Declared, list[Problem]]:
     if not directory.is_dir():
         raise FleetError(
             f"{directory}: no such directory",

@@ -33,7 +33,7 @@ class Mandate(BaseModel):
     """``mandate.yml``. A facility may be named by one order a product."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    mandate: Annotated[str, Field(min_length=1, max_length=80)]
+    mandate: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,80}$")]
     orders: tuple[Order, ...] = Field(min_length=1)
 
     def release_for(self, facility: str, product: str) -> str | None:

@@ -38,11 +38,23 @@ def _known_timezone(name: str) -> str:
 def _absolute(path: str) -> str:
     if not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
         raise ValueError("expected an absolute path without '..'")
+    return _plain_path(path)
+
+
+def _plain_path(path: str) -> str:
+    if not path or any(ord(sign) < 32 or sign in '"\x7f' for sign in path):
+        raise ValueError("expected a path without quotes and control characters")
+    if path.startswith("~") and not path.startswith("~/"):
+        raise ValueError("expected ~/…, or a path without ~")
     return path
 
 
 TimeZone = Annotated[str, AfterValidator(_known_timezone)]
 HostPath = Annotated[str, AfterValidator(_absolute)]
+#: A path on the controller; relative ones count from the fleet's directory.
+LocalPath = Annotated[str, AfterValidator(_plain_path)]
+#: What people read: one line.
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
 
 
 class Model(BaseModel):
@@ -67,8 +79,8 @@ class SecretRef(Model):
 class VaultSettings(Model):
     """The fleet's ansible-vault file and where its password is."""
 
-    file: str
-    password_file: str | None = None
+    file: LocalPath
+    password_file: LocalPath | None = None
     password_env: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
 
 
@@ -77,7 +89,7 @@ class Ssh(Model):
 
     user: str = Field(default="root", pattern=r"^[a-z_][a-z0-9_-]*$")
     port: Port = 22
-    key: str | None = None
+    key: LocalPath | None = None
     jump: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:-]*$")
     become: bool = False
 
@@ -101,8 +113,8 @@ class WebEndpoint(Model):
     """The web service of a product on a host, with the path of its DICOMweb root."""
 
     port: Port = 8042
-    dicomweb: str = "/dicom-web"
-    user: str | None = None
+    dicomweb: str = Field(default="/dicom-web", pattern=r"^(/[A-Za-z0-9._~-]+)+$")
+    user: str | None = Field(default=None, pattern=r"^[^:\x00-\x1f\x7f-\x9f]{1,80}$")
     password: SecretRef | None = None
 
 
@@ -132,7 +144,7 @@ class Facility(Model):
     """A hospital."""
 
     facility: Name
-    title: str | None = None
+    title: Text | None = None
     country: str = Field(pattern=r"^[A-Z]{2}$")
     timezone: TimeZone
     hosts: dict[Name, Host] = Field(min_length=1)
@@ -142,7 +154,7 @@ class FleetSettings(Model):
     """``fleet.yml``: what holds for every facility unless it says otherwise."""
 
     fleet: Name
-    depot: str = "depot"
+    depot: LocalPath = "depot"
     ssh: Ssh = Ssh()
     verify: VerifySettings = VerifySettings()
     vault: VaultSettings | None = None

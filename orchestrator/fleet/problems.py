@@ -1,8 +1,20 @@
-"""What is wrong with a declaration: one problem is one line, ``file:line: what, expected what``."""
+"""What is wrong with a declaration: one problem is one line, ``file:line: what, expected what``.
+
+What a file holds is quoted short and harmless: no line of a message is the file's own.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+#: Longest piece of a file that a message repeats, in characters.
+_LONGEST = 60
+#: Longest text of a problem, in characters.
+_LONGEST_TEXT = 600
+#: Problems of one file that are told; a file with more is wrong as a whole.
+MOST = 100
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Problem(NamedTuple):
@@ -13,9 +25,24 @@ class Problem(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}"
+        return f"{printable(self.file)}:{self.line}: {_clipped(printable(self.text))}"
 
 
 def in_order(problems: list[Problem]) -> tuple[str, ...]:
     """Every problem once, as a reader of the files meets them."""
     return tuple(str(problem) for problem in sorted(set(problems)))
+
+
+def printable(text: str) -> str:
+    """In one line: what would begin another one, or move the cursor, is written as its escape."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
+
+
+def quoted(text: object) -> str:
+    """A piece of a file as a message repeats it: its beginning, in one line."""
+    shown = printable(str(text)[: _LONGEST + 1])
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"

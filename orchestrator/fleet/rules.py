@@ -177,9 +177,24 @@ def _modalities_are_unique(d: Declared) -> Iterator[Problem]:
             first.setdefault(title, d.where(file, loc))
 
 
+def _depot_is_inside(d: Declared) -> Iterator[Problem]:
+    if d.settings and not _is_inside(d, d.directory / Path(d.settings.depot).expanduser()):
+        text = f"depot: {d.settings.depot} leaves the fleet directory, expected a directory inside"
+        yield d.at("fleet.yml", ("depot",), text)
+
+
+def _is_inside(d: Declared, path: Path) -> bool:
+    """Whether a path, its links followed, is the fleet's own."""
+    try:
+        return path.resolve().is_relative_to(d.directory)
+    except (OSError, RuntimeError):  # a loop of links
+        return False
+
+
 Rule = Callable[[Declared], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
     _file_name_is_facility,
+    _depot_is_inside,
     _names_are_free,
     _hosts_are_declared_once,
     _addresses_are_declared_once,
@@ -208,18 +223,31 @@ def depot_problems(d: Declared) -> tuple[list[Problem], list[str]]:
         return problems, notes
     ordered = {(o.product, o.release) for o in (d.mandate.orders if d.mandate else ())}
     depot = d.directory / Path(d.settings.depot).expanduser()
+    if not _is_inside(d, depot):
+        return problems, notes
     for name, product in d.catalog.products.items():
         for release, entry in product.releases.items():
             path = depot / entry.artifact.file
-            found = path.stat().st_size if path.is_file() else None
+            is_inside = _is_inside(d, path)
+            found = _size(path) if is_inside else None
             if found == entry.artifact.size:
                 continue
             text = f"{entry.artifact.file} is not in {d.settings.depot}, expected it there"
             if found is not None:
                 text = f"{path.name} has {found} bytes, expected {entry.artifact.size}"
+            if not is_inside:
+                text = f"{path.name} is a link that leaves the fleet directory, expected a file"
             loc = ("products", name, "releases", release, "artifact")
-            if (name, release) in ordered or found is not None:
+            if (name, release) in ordered or found is not None or not is_inside:
                 problems.append(d.at("catalog.yml", loc, text))
             else:
                 notes.append(f"{d.where('catalog.yml', loc)}: {text} (not ordered now)")
     return problems, notes
+
+
+def _size(path: Path) -> int | None:
+    """Of a file, in bytes; None where there is none, or none that can be looked at."""
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None

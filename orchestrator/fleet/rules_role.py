@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from orchestrator.fleet.declared import Declared
 from orchestrator.fleet.model import Host
-from orchestrator.fleet.problems import Problem
+from orchestrator.fleet.problems import Problem, quoted
 from orchestrator.fleet.roles import is_reserved
+from orchestrator.fleet.yamlfile import outside
 
 
 def settings_are_options(d: Declared) -> Iterator[Problem]:
@@ -50,7 +52,7 @@ def _misfit(value: object, kind: str, choices: tuple[object, ...]) -> str | None
     if not isinstance(value, wanted) or is_bool_for_number:
         return f"is not a {kind}, expected a {kind}"
     named = value if isinstance(value, list) else [value]
-    strange = [str(one) for one in named if choices and one not in choices]
+    strange = [quoted(one) for one in named if choices and one not in choices]
     if strange:
         return f"is {', '.join(strange)}, expected one of {', '.join(map(str, choices))}"
     return None
@@ -117,13 +119,26 @@ def vault_is_a_vault(d: Declared) -> Iterator[Problem]:
     if vault is None:
         return
     loc, path = ("vault", "file"), (d.directory / vault.file)
-    if not path.resolve().is_relative_to(d.directory):
-        yield d.at("fleet.yml", loc, f"{vault.file} leaves the fleet directory")
+    if because := outside(d.directory, vault.file):
+        yield d.at("fleet.yml", loc, because)
     elif not path.is_file():
         yield d.at("fleet.yml", loc, f"no file {vault.file}, expected an ansible-vault file")
-    elif not path.read_bytes().startswith(b"$ANSIBLE_VAULT;"):
+    elif (begins := _beginning(path)) is None:
+        yield d.at("fleet.yml", loc, f"{vault.file} cannot be read, expected a readable file")
+    elif begins != _VAULT:
         text = f"{vault.file} is not encrypted, expected: ansible-vault encrypt {vault.file}"
         yield d.at("fleet.yml", loc, text)
+
+
+_VAULT = b"$ANSIBLE_VAULT;"
+
+
+def _beginning(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_VAULT))
+    except OSError:
+        return None
 
 
 def secrets_exist(d: Declared) -> Iterator[Problem]:

@@ -2,8 +2,8 @@
 
 Refuses whatever lets a file mean something else than it seems to: duplicate keys, anchors, aliases
 and tags, numbers that YAML 1.1 guesses at (``0x1F``, ``10:30``), symbolic links, files that leave
-the fleet's directory, are over 1 MiB, or are not UTF-8. All problems of a file are told at once;
-what follows a syntax error is not read.
+the fleet's directory, are over 1 MiB or 100,000 values, or are not UTF-8. All problems of a file
+are told at once; what follows a syntax error, or the hundredth problem, is not read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from orchestrator.fleet.problems import Problem
+from orchestrator.fleet.problems import MOST, Problem, quoted
 
 #: Where a value is in a file: keys and positions from the top.
 Loc = tuple[str | int, ...]
@@ -24,6 +24,7 @@ LARGEST_FILE = 1 << 20
 #: Below these keys a value may be a secret that somebody wrote down by mistake.
 _SECRETIVE = frozenset({"password", "secrets"})
 _DEEPEST = 40
+_MOST_VALUES = 100_000
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER = yaml.resolver.Resolver()
@@ -60,8 +61,13 @@ def read_yaml(directory: Path, name: str) -> tuple[Document | None, list[Problem
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return None, [*reader.problems, Problem(name, line, f"not YAML: {error.problem}")]
-    except (yaml.YAMLError, _TooDeepError) as error:
-        return None, [*reader.problems, Problem(name, 1, f"not YAML: {error}")]
+    except _TooLittleError:
+        return None, [*reader.problems, Problem(name, 1, "empty, expected a mapping")]
+    except _TooMuchError as error:
+        return None, [*reader.problems, Problem(name, error.line, str(error))]
+    except yaml.YAMLError as error:
+        first = str(error).partition("\n")[0]
+        return None, [*reader.problems, Problem(name, 1, f"not YAML: {first}")]
     return Document(name, value, reader.lines, reader.texts), reader.problems
 
 
@@ -73,7 +79,11 @@ def may_be_secret(loc: Loc) -> bool:
 def outside(directory: Path, name: str) -> str | None:
     """Why a file is not one of the fleet's own, if it is not."""
     path = directory / name
-    if not path.resolve().is_relative_to(directory.resolve()):
+    try:
+        resolved = path.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return f"{name} leads nowhere, expected a file"
+    if not resolved.is_relative_to(directory.resolve()):
         return f"{name} leaves the fleet directory, expected a file inside it"
     if path.is_symlink():
         return f"{name} is a symbolic link, expected a file"
@@ -84,9 +94,10 @@ def _text(directory: Path, name: str) -> str | Problem:
     path = directory / name
     if because := outside(directory, name):
         return Problem(name, 1, because)
-    if not path.is_file():
-        return Problem(name, 1, "not there, expected a file")
     try:
+        if not path.is_file():
+            found = "no file" if path.exists() else "not there"
+            return Problem(name, 1, f"{found}, expected a file")
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
@@ -100,11 +111,16 @@ def _text(directory: Path, name: str) -> str | Problem:
         return Problem(name, line, "not UTF-8, expected text saved as UTF-8")
 
 
-class _TooDeepError(Exception):
-    """More levels than any declaration has."""
+class _TooMuchError(Exception):
+    """More than any declaration has: of levels, of values, of problems."""
 
-    def __str__(self) -> str:
-        return f"nested more than {_DEEPEST} levels deep"
+    def __init__(self, text: str, line: int) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+class _TooLittleError(Exception):
+    """No document."""
 
 
 @dataclass
@@ -115,6 +131,7 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
     lines: dict[Loc, int] = field(default_factory=dict)
     texts: dict[Loc, str] = field(default_factory=dict)
+    values: int = 0
 
     def document(self, events: Iterator[yaml.Event]) -> object:
         value: object = None
@@ -127,21 +144,28 @@ class _Reader:
                     break
                 value = self._value(next(events), events, ())
         if documents == 0:
-            self.problems.append(Problem(self.file, 1, "empty, expected a mapping"))
+            raise _TooLittleError
         return value
 
     def _tell(self, event: yaml.Event, text: str) -> None:
+        if len(self.problems) >= MOST:
+            raise _TooMuchError(f"{MOST} problems, the rest is not read: mend these", _line(event))
         self.problems.append(Problem(self.file, _line(event), text))
 
     def _value(self, event: yaml.Event, events: Iterator[yaml.Event], loc: Loc) -> object:
         self.lines.setdefault(loc, _line(event))
+        self.values += 1
         if len(loc) > _DEEPEST:
-            raise _TooDeepError
+            raise _TooMuchError(f"not YAML: nested more than {_DEEPEST} levels deep", _line(event))
+        if self.values > _MOST_VALUES:
+            text = f"more than {_MOST_VALUES} values, expected a smaller file"
+            raise _TooMuchError(text, _line(event))
         if isinstance(event, yaml.AliasEvent):
-            self._tell(event, f"alias *{getattr(event, 'anchor', '')}, expected the value itself")
+            name = quoted(getattr(event, "anchor", ""))
+            self._tell(event, f"alias *{name}, expected the value itself")
             return None
         if anchor := getattr(event, "anchor", None):
-            self._tell(event, f"anchor &{anchor}, expected the value without it")
+            self._tell(event, f"anchor &{quoted(anchor)}, expected the value without it")
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(event, events, loc)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -158,7 +182,7 @@ class _Reader:
             key = self._key(event, events, loc)
             if key in found:
                 first = self.lines[*loc, key]
-                self._tell(event, f"{key} is here a second time (first in line {first})")
+                self._tell(event, f"{quoted(key)} is here a second time (first in line {first})")
                 self._skip(events)
                 continue
             self.lines[*loc, key] = _line(event)
@@ -175,7 +199,7 @@ class _Reader:
         if event.value == "<<" and event.implicit[0]:
             self._tell(event, "merge key <<, expected the keys themselves")
         elif tag != "tag:yaml.org,2002:str":
-            shown = "this" if may_be_secret(loc) else event.value
+            shown = "this" if may_be_secret(loc) else quoted(event.value)
             self._tell(event, f"{shown} is a {tag.rpartition(':')[2]} in YAML, quote it")
         return event.value
 
@@ -201,14 +225,15 @@ class _Reader:
         if kind == "float" and (number := _finite(event.value)) is not None:
             return number
         if kind in ("int", "float"):
-            shown = "this" if may_be_secret(loc) else event.value
-            self._tell(event, f"{shown} is a number that YAML 1.1 reads its own way, quote it")
+            shown = "this" if may_be_secret(loc) else quoted(event.value)
+            text = f"{shown} is a number that YAML 1.1 reads its own way"
+            self._tell(event, f"{text}, quote it or write it plainly")
         return event.value
 
     def _refuse_tag(self, event: yaml.NodeEvent) -> None:
         tag = getattr(event, "tag", None)
         if tag and tag != "!":
-            self._tell(event, f"tag {tag}, expected a plain value")
+            self._tell(event, f"tag {quoted(tag)}, expected a plain value")
 
     def _skip(self, events: Iterator[yaml.Event]) -> None:
         depth = 0

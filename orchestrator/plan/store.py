@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +15,8 @@ from orchestrator.plan.model import Plan
 
 #: Length of the digest's beginning that names a plan.
 SHORT = 12
+#: Largest plan file that is read, in bytes: 30,000 hosts need a third of it.
+LARGEST = 256 << 20
 
 
 def save(plan: Plan, state: Path) -> Path:
@@ -59,16 +63,45 @@ def _by_digest(state: Path, prefix: str) -> Path:
 
 def _read(path: Path) -> Plan:
     try:
-        plan = Plan.model_validate_json(path.read_bytes())
+        content = _content(path)
     except OSError as error:
         raise PlanError(
             f"{path}: cannot be read ({error.strerror})", hint="make a plan: wardship plan"
         ) from error
+    try:
+        plan = Plan.model_validate_json(content)
     except ValidationError as error:
-        raise PlanError(f"{path}: not a plan", hint="make a plan: wardship plan") from error
+        raise PlanError(
+            f"{path}: {_misfit(content, error)}", hint="make a plan: wardship plan"
+        ) from error
     if plan.computed_digest() != plan.digest:
         raise PlanError(
             f"{path}: changed after it was made, its digest does not hold",
             hint="a plan is run as it was shown or not at all; make one: wardship plan",
         )
     return plan
+
+
+def _content(path: Path) -> bytes:
+    """Only of a file: a device or a pipe would not end."""
+    kind = path.stat().st_mode
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(kind):
+        raise OSError(errno.EINVAL, "not a file")
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(errno.EFBIG, f"larger than {LARGEST >> 20} MiB")
+    return content
+
+
+def _misfit(content: bytes, error: ValidationError) -> str:
+    """Why this is no plan of ours: cut off, something else, or another version's."""
+    kind = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if kind["type"] == "json_invalid":
+        return "not a plan, or cut off: it is not JSON"
+    if b'"change_sets"' in content and b'"fleet_digest"' in content:
+        where = ".".join(str(part) for part in kind["loc"])[:80]
+        return f"a plan of another version of wardship, or edited: {where} is not as expected"
+    return "not a plan"

@@ -55,6 +55,12 @@ class Controller:
         Raises:
             PlanError: the declaration changed since, or a facility is held by another change set.
         """
+        if plan.fleet != self.fleet.settings.fleet:
+            raise PlanError(
+                f"plan {plan.digest[:12]} is of the fleet {plan.fleet}, this is"
+                f" {self.fleet.settings.fleet}",
+                hint="name the fleet that it was made for: wardship --fleet DIR run PLAN",
+            )
         if plan.fleet_digest != self.fleet.digest:
             raise PlanError(
                 f"the declaration changed since plan {plan.digest[:12]} was made",
@@ -155,9 +161,10 @@ class Controller:
         """Give a hospital back that a person has mended: only if the checks pass now.
 
         Raises:
-            PlanError: it does not need hands.
+            PlanError: there is none of that name, or it does not need hands.
             RestoreError: the checks do not pass.
         """
+        self.journal.record(change_set)
         with _overtaken(change_set):
             self.steps().clear(change_set, reason=reason)
         return self.journal.record(change_set)

@@ -61,7 +61,7 @@ def statuses(controller: Controller, change_set: str | None = None) -> list[SetS
     last = {r.change_set.facility: r.change_set.id for r in everything}
     started = [r for r in everything if r.state is not State.NOT_STARTED]
     newest = {*last.values(), *{r.change_set.facility: r.change_set.id for r in started}.values()}
-    records = [controller.journal.record(change_set)] if change_set else everything
+    records = everything if change_set is None else [controller.journal.record(change_set)]
     program = host_program(controller.fleet, ssh_configuration(controller.fleet))
 
     def look(record: Record) -> SetStatus:

@@ -106,7 +106,7 @@ SETTINGS = "    settings: {%s}\n    secrets:"
         ({"fleet.yml": VAULT, "vault.yml": "pacs_a: hunter2\n"},
          "fleet.yml:5: vault.yml is not encrypted, expected: ansible-vault encrypt vault.yml"),
         ({"fleet.yml": FLEET + "vault: {file: ../vault.yml}\n"},
-         "fleet.yml:5: ../vault.yml leaves the fleet directory"),
+         "fleet.yml:5: ../vault.yml leaves the fleet directory, expected a file inside it"),
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_told(tmp_path: Path, changes: dict[str, str], told: str) -> None:
