@@ -26,13 +26,16 @@ def add_to(app: typer.Typer) -> None:
 
 def plan(context: typer.Context, facilities: Facilities = None) -> None:
     """Show what would be changed, and keep exactly that for wardship run."""
+    from orchestrator.report.plan_html import to_html
     from orchestrator.wiring.preview import measured
 
     fleet = of(context).fleet()
     made = _make(fleet, facilities or [])
-    console.answer(made, lines(preview(made, measured=measured(fleet))))
+    shown = preview(made, measured=measured(fleet))
+    console.answer(made, lines(shown))
     if made.change_sets:
-        save(made, fleet.state)
+        kept = save(made, fleet.state, page=to_html(made, shown))
+        console.say(f"to print, or to look at: {kept.with_suffix('.html')}")
     _end(made)
 
 

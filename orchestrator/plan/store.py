@@ -19,18 +19,27 @@ SHORT = 12
 LARGEST = 256 << 20
 
 
-def save(plan: Plan, state: Path) -> Path:
-    """Write a plan below the fleet's state directory; gives the file. Never half written."""
+def save(plan: Plan, state: Path, *, page: str = "") -> Path:
+    """Write a plan below the fleet's state directory, its page beside it; gives the plan's file.
+
+    Neither is ever half written.
+    """
     folder = state / "plans"
     state.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{plan.digest[:SHORT]}.json"
-    partial = folder / f".{path.name}.{os.getpid()}"
+    if page:
+        _write(path.with_suffix(".html"), page)
+    _write(path, plan.model_dump_json(indent=2) + "\n")
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(plan.model_dump_json(indent=2) + "\n")
+        file.write(text)
     partial.replace(path)
-    return path
 
 
 def find(state: Path, reference: str) -> Plan:

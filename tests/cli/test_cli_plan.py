@@ -58,7 +58,7 @@ def test_a_plan_is_shown_kept_and_named(
 ) -> None:
     said = wardship("plan")
     assert said.code == 0
-    (kept,) = (directory / ".wardship/plans").iterdir()
+    (kept,) = (directory / ".wardship/plans").glob("*.json")
     assert kept.stat().st_mode & 0o777 == 0o600
     assert said.last == (
         f"plan for 2 facilities kept; nothing was changed. next: wardship run {kept.stem}"
@@ -81,7 +81,7 @@ def test_a_refused_facility_is_30_and_the_others_are_kept(
     healthy["hospital-b"] = a_facility_survey(broken, facility="hospital-b")
     said = wardship("plan")
     assert said.code == 30
-    (kept,) = (directory / ".wardship/plans").iterdir()
+    (kept,) = (directory / ".wardship/plans").glob("*.json")
     assert f"wardship run {kept.stem}" in said.err
     assert "refused: hospital-b" in said.err
     assert "pacs-b: orthanc.service is failed" in said.out

@@ -1,0 +1,208 @@
+"""A plan as it is shown: grouped, within the width, nothing secret, what it is known from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.plan.compare import compare
+from orchestrator.plan.compare import lines as difference_lines
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.model import ChangeSet, FileDifference, HostChange, Plan, Prediction
+from orchestrator.plan.outage import Measured, expected
+from orchestrator.plan.preview import preview
+from orchestrator.plan.preview_lines import WIDTH, lines
+from orchestrator.report.plan_html import to_html
+from orchestrator.survey.model import SpaceSurvey
+from orchestrator.wiring.preview import prediction
+from tests.builders import NOW, a_facility_survey, a_fleet, a_host_survey
+
+RENAMED = FileDifference(
+    path="/etc/orthanc/orthanc.json", text='--- a\n+++ b\n@@ -1 +1 @@\n-Name = "A"\n+Name = "B"'
+)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """One host to change, for which check mode predicted a new name."""
+    return make_plan(
+        a_fleet(tmp_path),
+        {"hospital-a": a_facility_survey(a_host_survey())},
+        now=NOW,
+        depot={"orthanc-1.12.7.tar.gz": "good"},
+        predictions={"pacs-a": Prediction(differences=(RENAMED,))},
+    )
+
+
+def many(plan: Plan, count: int, **odd: object) -> Plan:
+    """The same change at many hospitals; the last one's host has ``odd`` values."""
+    first = plan.change_sets[0]
+    sets = [
+        ChangeSet(
+            id=f"hospital-{n}-00000000",
+            facility=f"hospital-{n}",
+            hosts=(
+                first.anchor.model_copy(
+                    update={"host": f"pacs-{n}", "address": f"10.0.{n // 250}.{n % 250}"}
+                    | (odd if n == count - 1 else {})
+                ),
+            ),
+            verify=first.verify,
+        )
+        for n in range(count)
+    ]
+    return plan.model_copy(update={"change_sets": tuple(sets)})
+
+
+def test_nine_thousand_equal_hosts_are_one_group_that_fits_a_screen(plan: Plan) -> None:
+    shown = list(lines(preview(many(plan, 9000))))
+    assert len(shown) < 40
+    assert max(map(len, shown)) <= WIDTH
+    assert any("9000 hosts: hospital-0/pacs-0" in line for line in shown)
+
+
+def test_a_host_with_another_prediction_is_a_group_of_its_own(plan: Plan) -> None:
+    odd = many(plan, 5, prediction=Prediction())
+    assert [len(group.hosts) for group in preview(odd).groups] == [4, 1]
+
+
+def test_a_host_whose_own_name_alone_differs_is_no_other_group(plan: Plan) -> None:
+    own = FileDifference(path="/etc/x", text="-Host = pacs-4\n+Host = pacs-4.local")
+    like = FileDifference(path="/etc/x", text="-Host = pacs-0\n+Host = pacs-0.local")
+    change_sets = [
+        change_set.model_copy(
+            update={
+                "hosts": (
+                    change_set.anchor.model_copy(
+                        update={"prediction": Prediction(differences=(difference,))}
+                    ),
+                )
+            }
+        )
+        for change_set, difference in zip(many(plan, 5).change_sets[::4], (like, own), strict=True)
+    ]
+    both = plan.model_copy(update={"change_sets": tuple(change_sets)})
+    assert len(preview(both).groups) == 1
+
+
+def test_what_check_mode_was_not_asked_is_unknown_and_not_no_difference(plan: Plan) -> None:
+    unasked = many(plan, 1, prediction=None)
+    text = "\n".join(lines(preview(unasked)))
+    assert "no file of the configuration becomes another" not in text
+    assert "check mode was not asked" in text
+
+
+def test_a_host_whose_staging_would_fail_is_refused(tmp_path: Path) -> None:
+    made = make_plan(
+        a_fleet(tmp_path),
+        {"hospital-a": a_facility_survey(a_host_survey())},
+        now=NOW,
+        depot={"orthanc-1.12.7.tar.gz": "good"},
+        predictions={"pacs-a": Prediction(failure="unreachable: no route")},
+    )
+    assert not made.change_sets
+    assert [(one.gate, "no route" in one.because) for one in made.refusals] == [
+        ("prediction", True)
+    ]
+
+
+def test_the_prediction_is_part_of_what_is_frozen(plan: Plan) -> None:
+    other = many(plan, 1, prediction=Prediction())
+    same = many(plan, 1)
+    assert other.computed_digest() != same.computed_digest()
+
+
+@pytest.mark.parametrize(("free", "gates"), [(1 << 20, ["free-space"]), (4 << 30, [])])
+def test_too_little_room_for_the_release_is_refused(
+    tmp_path: Path, free: int, gates: list[str]
+) -> None:
+    space = tuple(SpaceSurvey(path=p, free=free) for p in ("/opt/orthanc",))
+    made = make_plan(
+        a_fleet(tmp_path),
+        {"hospital-a": a_facility_survey(a_host_survey().model_copy(update={"space": space}))},
+        now=NOW,
+        depot={"orthanc-1.12.7.tar.gz": "good"},
+        unpacked={"orthanc-1.12.7.tar.gz": 100 << 20},
+    )
+    assert [one.gate for one in made.refusals] == gates
+
+
+def measured(host: str, *, hop: tuple[str, str] = ("1.10.1", "1.12.7"), seconds: float) -> Measured:
+    return Measured(
+        facility=host.replace("pacs", "hospital"),
+        host=host,
+        product="orthanc",
+        from_release=hop[0],
+        to_release=hop[1],
+        day="2026-11-01",
+        seconds=seconds,
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "seconds", "source"),
+    [
+        ((), None, "nothing like it was measured yet"),
+        ((measured("pacs-b", seconds=9),), 9, "this hop at other hosts, median of 1"),
+        (
+            (measured("pacs-a", seconds=8), measured("pacs-b", seconds=30)),
+            8,
+            "this hop here on 2026-11-01",
+        ),
+        (
+            (measured("pacs-a", hop=("1.9.0", "1.10.1"), seconds=7),),
+            7,
+            "1.9.0 to 1.10.1 here on 2026-11-01, another hop",
+        ),
+    ],
+)
+def test_the_nearest_measured_outage_is_expected(
+    plan: Plan, known: tuple[Measured, ...], seconds: float | None, source: str
+) -> None:
+    host: HostChange = plan.change_sets[0].anchor
+    outage = expected(host, "hospital-a", known)
+    assert (outage.seconds, outage.source) == (seconds, source)
+
+
+def test_two_plans_differ_in_what_is_predicted(plan: Plan) -> None:
+    old, new = many(plan, 1, prediction=Prediction()), many(plan, 1)
+    told = list(difference_lines(compare(old, new)))
+    assert '    /etc/orthanc/orthanc.json, predicted now: +Name = "B"' in told
+    assert not compare(old, old).told
+
+
+def test_two_plans_differ_in_hosts_and_releases(plan: Plan) -> None:
+    found = compare(many(plan, 2), many(plan, 3, to_release="1.13.0"))
+    assert (found.added, found.gone) == (("hospital-2/pacs-2",), ())
+    found = compare(many(plan, 3), many(plan, 3, to_release="1.13.0"))
+    assert [host.told for host in found.changed] == [("to_release: 1.12.7 → 1.13.0",)]
+
+
+def test_equal_plans_have_no_difference(plan: Plan) -> None:
+    assert compare(plan, plan).is_nothing
+
+
+def test_the_page_escapes_what_comes_from_outside(plan: Plan) -> None:
+    bad = FileDifference(path="/etc/x", text="+<script>alert(1)</script>")
+    spoiled = many(plan, 2, prediction=Prediction(differences=(bad,)))
+    page = to_html(spoiled, preview(spoiled))
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_what_is_laid_down_beside_the_product_is_no_news(outcome_differences: list[str]) -> None:
+    assert outcome_differences == ["/etc/orthanc/orthanc.json"]
+
+
+@pytest.fixture
+def outcome_differences() -> list[str]:
+    from orchestrator.adapters.ansible import Difference, HostOutcome
+
+    paths = ("/var/lib/wardship/changes/x", "/opt/orthanc/1.12.7", "/etc/orthanc/orthanc.json")
+    outcome = HostOutcome(
+        host="pacs-a",
+        status="done",
+        differences=tuple(Difference(path=path, text="+x") for path in paths),
+    )
+    return [one.path for one in prediction(outcome, "/opt/orthanc").differences]
