@@ -27,6 +27,7 @@ from pydantic import Field, JsonValue
 
 from orchestrator.adapters import leash
 from orchestrator.adapters.ansible_events import Collected, collect, stray_output
+from orchestrator.adapters.reach import why_unreachable
 from orchestrator.errors import WardshipError
 from orchestrator.fleet.model import Model
 
@@ -217,7 +218,8 @@ class AnsibleRunner:
         status: Status = "done"
         task = because = ""
         if seen and seen.unreachable:
-            status, task, because = "unreachable", seen.task, seen.unreachable
+            status, task = "unreachable", seen.task
+            because = why_unreachable(host, seen.unreachable)
         elif seen and seen.failure:
             status, task, because = "failed", seen.task, seen.failure
         elif collected.stopped:

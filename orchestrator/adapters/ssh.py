@@ -17,6 +17,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from orchestrator.adapters.reach import why_unreachable
 from orchestrator.adapters.ssh_config import CONNECT_TIMEOUT
 from orchestrator.errors import WardshipError
 from orchestrator.fleet.model import Model
@@ -155,7 +156,8 @@ class HostProgram:
             ended = self._ssh(host, "--", "true", timeout=2 * CONNECT_TIMEOUT)
         except subprocess.TimeoutExpired:
             return "no answer"
-        return _last_line(ended.stderr) if ended.returncode else ""
+        said = ended.stderr.decode(errors="replace")
+        return (why_unreachable(host, said) or "no connection") if ended.returncode else ""
 
     def _control(self, host: str, what: str, *arguments: str) -> str:
         """Ask the shared connection's master; its complaint, or nothing."""
@@ -198,6 +200,7 @@ def understood(host: str, exit_code: int, stdout: bytes, stderr: bytes) -> Reply
     """What an answer of the host program means (its exit codes are in docs/host-program.md)."""
     because = _last_line(stderr)
     if exit_code == _SSH_FAILED or exit_code < 0:  # a signal ended ssh here, not the program there
+        because = why_unreachable(host, stderr.decode(errors="replace"))
         return Unreachable(because=f"{host}: {because or 'the connection broke'}")
     try:
         found = json.loads(stdout)

@@ -6,7 +6,6 @@ The file is OpenSSH's ``known_hosts`` (sshd(8)), one line a host: ``NAME TYPE KE
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 
@@ -68,7 +67,7 @@ def record(known_hosts: str, host: str, key: HostKey, *, replace: bool) -> str:
                 f" place; if it is right: wardship fleet trust {host} --replace"
             ),
         )
-    others = [line for line in known_hosts.splitlines() if line.split(" ", 1)[0] != host]
+    others = [line for line in known_hosts.splitlines() if line.split()[:1] != [host]]
     return "\n".join([*others, f"{host} {key.kind} {key.blob}"]) + "\n"
 
 
@@ -90,6 +89,6 @@ def _is_key(blob: str, kind: str) -> bool:
     """Whether the blob is a key of this type: it begins with its own name (RFC 4253, 6.6)."""
     try:
         data = base64.b64decode(blob, validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, not even ASCII
         return False
     return data[4 : 4 + int.from_bytes(data[:4], "big")] == kind.encode()

@@ -90,7 +90,8 @@ def _survey(fleet: Fleet, facility: str, ansible: AnsibleRunner, say: Say) -> Fa
 
 
 def _told(outcome: HostOutcome) -> str:
-    where = f" in '{outcome.task}'" if outcome.task else ""
+    is_reached = outcome.task and outcome.status != "unreachable"
+    where = f" in '{outcome.task}'" if is_reached else ""
     return f"{outcome.status}{where}: {outcome.because}"
 
 
