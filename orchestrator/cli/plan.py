@@ -27,11 +27,10 @@ def add_to(app: typer.Typer) -> None:
 def plan(context: typer.Context, facilities: Facilities = None) -> None:
     """Show what would be changed, and keep exactly that for wardship run."""
     from orchestrator.report.plan_html import to_html
-    from orchestrator.wiring.preview import measured
 
     fleet = of(context).fleet()
     made = _make(fleet, facilities or [])
-    shown = preview(made, measured=measured(fleet))
+    shown = preview(made)
     console.answer(made, lines(shown))
     if made.change_sets:
         kept = save(made, fleet.state, page=to_html(made, shown))
@@ -41,7 +40,7 @@ def plan(context: typer.Context, facilities: Facilities = None) -> None:
 
 def _make(fleet: Fleet, facilities: list[str]) -> Plan:
     from orchestrator.adapters.depot import look_at_ordered, unpacked_sizes
-    from orchestrator.wiring.preview import predict
+    from orchestrator.wiring.preview import measured, predict
     from orchestrator.wiring.survey import earlier_attempts
 
     make = partial(
@@ -52,6 +51,7 @@ def _make(fleet: Fleet, facilities: list[str]) -> Plan:
         depot=look_at_ordered(fleet, console.say),
         attempts=earlier_attempts(fleet),
         unpacked=unpacked_sizes(fleet),
+        measured=measured(fleet),
     )
     # Only what the plan would change is asked what it would become.
     draft = make()

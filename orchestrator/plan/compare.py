@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
 from orchestrator.fleet.model import Model
-from orchestrator.plan.model import HostChange, Plan, Refusal
+from orchestrator.plan.model import TOLD, HostChange, Outage, Plan, Refusal
 from orchestrator.plan.preview import changed_lines
+from orchestrator.plan.preview_lines import duration, folded, names
 
+#: Refusals that are told before the rest is only counted.
+_MOST = 40
 #: Told apart from the rest of a host, or no part of what is run.
-_APART = {"host", "prediction", "room"}
+_APART = {"host", "prediction", *TOLD}
 
 
 class HostDifference(Model):
@@ -65,23 +68,34 @@ def compare(old: Plan, new: Plan) -> PlanDifference:
 
 
 def lines(found: PlanDifference) -> Iterator[str]:
-    """The difference as plain text."""
+    """The difference as plain text that fits 100 columns; hosts that differ alike are told once."""
     yield f"plan {found.old[:12]} → {found.new[:12]}"
     if found.is_nothing:
         yield "  both do the same everywhere, and refuse the same"
     for told in found.told:
-        yield f"  {told}"
+        yield from folded(f"  {told}", " " * 4)
     for sign, listed in (("+ changed now", found.added), ("- changed no more", found.gone)):
-        for one in listed:
-            yield f"  {sign}: {one}"
-    for host in found.changed:
-        yield f"  {host.facility}/{host.host}"
-        for told in host.told:
-            yield f"    {told}"
-    for told in found.refused_now:
-        yield f"  + refused now: {told}"
-    for told in found.refused_no_more:
-        yield f"  - refused no more: {told}"
+        if listed:
+            yield from folded(f"  {sign}: {names(listed)}", " " * 4)
+    for alike in _alike(found.changed):
+        count = "" if len(alike) == 1 else f"{len(alike)} hosts: "
+        where = names([f"{one.facility}/{one.host}" for one in alike])
+        yield from folded(f"  {count}{where}", " " * 4)
+        for told in alike[0].told:
+            yield from folded(f"    {told}", " " * 6)
+    for sign, refused in (("+ refused now", found.refused_now),
+                          ("- refused no more", found.refused_no_more)):  # fmt: skip
+        for told in refused[:_MOST]:
+            yield from folded(f"  {sign}: {told}", " " * 4)
+        if more := refused[_MOST:]:
+            yield f"  {sign}: {len(more)} more, all of them: wardship diff --json"
+
+
+def _alike(changed: Sequence[HostDifference]) -> Iterable[Sequence[HostDifference]]:
+    alike: dict[tuple[str, ...], list[HostDifference]] = {}
+    for one in changed:
+        alike.setdefault(one.told, []).append(one)
+    return alike.values()
 
 
 def _whole(old: Plan, new: Plan) -> Iterator[str]:
@@ -113,20 +127,34 @@ def _host(old: HostChange, new: HostChange) -> Iterator[str]:
         if before.get(name) != after.get(name):
             yield f"{name}: {_short(before.get(name))} → {_short(after.get(name))}"
     yield from _predictions(old, new)
+    if _outage(old.outage) != _outage(new.outage):
+        source = f" ({new.outage.source})" if new.outage and new.outage.seconds is not None else ""
+        yield f"outage: {_outage(old.outage)} → {_outage(new.outage)}{source}"
+
+
+def _outage(expected: Outage | None) -> str:
+    if expected is None or expected.seconds is None:
+        return "not known"
+    return f"about {duration(expected.seconds)}"
 
 
 def _predictions(old: HostChange, new: HostChange) -> Iterator[str]:
+    if (old.prediction is None) != (new.prediction is None):
+        asked = ("not asked", "asked")
+        was, now = old.prediction is not None, new.prediction is not None
+        yield f"check mode: {asked[was]} → {asked[now]}"
     before, after = _predicted(old), _predicted(new)
     for path in dict.fromkeys((*before, *after)):
-        was, becomes = before.get(path, ()), after.get(path, ())
-        yield from (f"{path}, predicted now: {line}" for line in becomes if line not in was)
-        yield from (f"{path}, predicted no more: {line}" for line in was if line not in becomes)
+        was_there, is_there = before.get(path, ()), after.get(path, ())
+        yield from (f"{path}, predicted now: {line}" for line in is_there if line not in was_there)
+        yield from (
+            f"{path}, predicted no more: {line}" for line in was_there if line not in is_there
+        )
 
 
 def _predicted(host: HostChange) -> Mapping[str, tuple[str, ...]]:
-    if host.prediction is None:
-        return {"the prediction": ("check mode was not asked",)}
-    return {one.path: changed_lines(one.text) for one in host.prediction.differences}
+    found = host.prediction.differences if host.prediction else ()
+    return {one.path: changed_lines(one.text) for one in found}
 
 
 def _leaves(path: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:

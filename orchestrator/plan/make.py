@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.fleet.model import Fleet, Host
 from orchestrator.plan.gates import ArtifactState, Prospect, gates
-from orchestrator.plan.model import ChangeSet, HostChange, Plan, Prediction, Refusal, Room
+from orchestrator.plan.model import (
+    TOLD,
+    ChangeSet,
+    HostChange,
+    Plan,
+    Prediction,
+    Refusal,
+    Room,
+)
+from orchestrator.plan.outage import Measured, Measurements
 from orchestrator.plan.room import rooms, shortages
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
 
@@ -28,15 +37,17 @@ def make_plan(
     attempts: Mapping[str, int] | None = None,
     unpacked: Mapping[str, int] | None = None,
     predictions: Mapping[str, Prediction] | None = None,
+    measured: Sequence[Measured] = (),
 ) -> Plan:
     """The plan for the facilities that were surveyed.
 
     ``depot``: what was found under each artifact's file name. ``attempts``: how many change sets
     each facility has had, so that the same change tried again is another change set. ``unpacked``:
     bytes that an artifact's release takes, by file. ``predictions``: by host, of those that were
-    asked; staging that would fail there is a refusal.
+    asked; staging that would fail there is a refusal. ``measured``: outages of earlier changes,
+    oldest first.
     """
-    known = _Known(depot, attempts or {}, unpacked or {}, predictions or {})
+    known = _Known(depot, attempts or {}, unpacked or {}, predictions or {}, Measurements(measured))
     change_sets: list[ChangeSet] = []
     refusals: list[Refusal] = []
     compliant: list[str] = []
@@ -97,6 +108,7 @@ class _Known:
     attempts: Mapping[str, int]
     unpacked: Mapping[str, int]
     predictions: Mapping[str, Prediction]
+    outages: Measurements
 
 
 class _Facility:
@@ -181,7 +193,7 @@ class _Facility:
         role = self.fleet.roles[product.role]
         found = self.found[name]
         ports = [endpoint.port for endpoint in (host.dicom, host.web) if endpoint]
-        return HostChange(
+        change = HostChange(
             host=name,
             address=host.address,
             ssh=self.fleet.ssh_of(host),
@@ -207,13 +219,15 @@ class _Facility:
             prediction=self.known.predictions.get(name),
             room=self._rooms(name, release),
         )
+        outage = self.known.outages.expected(change, self.name)
+        return change.model_copy(update={"outage": outage})
 
     def _change_set(self, change: HostChange) -> ChangeSet:
         draft = ChangeSet(
             id="", facility=self.name, hosts=(change,), verify=self.fleet.settings.verify
         )
         content = {
-            "change": draft.model_dump(mode="json", exclude={"hosts": {"__all__": {"room"}}}),
+            "change": draft.model_dump(mode="json", exclude={"hosts": {"__all__": TOLD}}),
             "mandate": self.fleet.mandate.mandate,
             "attempt": self.known.attempts.get(self.name, 0),
         }

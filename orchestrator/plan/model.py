@@ -25,6 +25,11 @@ from orchestrator.fleet.model import (
     WebEndpoint,
 )
 
+#: What an expected outage is known from, the nearest first.
+Basis = Literal["this hop here", "this hop elsewhere", "another hop here", "bound"]
+#: What a plan tells of a host beside what is run: room and measured times move while it waits.
+TOLD = {"room", "outage"}
+
 
 class FileDifference(Model):
     """A file on a host that would become another. ``text``: a unified diff, secrets masked."""
@@ -60,6 +65,19 @@ class Prediction(Model):
     failure: str = ""
 
 
+class Outage(Model):
+    """How long the clinic is expected to be without its system, and what that is known from.
+
+    ``seconds`` is None where nothing like it was measured (``basis`` is *bound*); ``bound``: when
+    phases on the host are cut off, in seconds.
+    """
+
+    seconds: float | None
+    bound: int
+    basis: Basis
+    source: str
+
+
 class HostChange(Model):
     """What happens to one host: all that the phases need, so that nothing is looked up later."""
 
@@ -88,7 +106,9 @@ class HostChange(Model):
     differences: tuple[str, ...] = ()
     #: What check mode predicted; None where it was not asked.
     prediction: Prediction | None = None
+    #: What moves while a plan waits, and is no part of what is run.
     room: tuple[Room, ...] = ()
+    outage: Outage | None = None
 
 
 class ChangeSet(Model):
@@ -129,9 +149,9 @@ class Plan(Model):
     digest: str = ""
 
     def computed_digest(self) -> str:
-        """SHA-256 over all but itself, the moment it was made, and the room that was found then."""
-        room = {"__all__": {"hosts": {"__all__": {"room"}}}}
+        """SHA-256 over all but itself, the moment it was made, and what was only told then."""
+        told = {"__all__": {"hosts": {"__all__": TOLD}}}
         body: dict[str, Any] = self.model_dump(
-            mode="json", exclude={"digest": True, "made_at": True, "change_sets": room}
+            mode="json", exclude={"digest": True, "made_at": True, "change_sets": told}
         )
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

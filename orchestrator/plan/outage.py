@@ -6,11 +6,12 @@ nothing was, only the bound that the phases' limits set is told, and that it is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from statistics import median
 
 from orchestrator.fleet.model import Model
-from orchestrator.plan.model import HostChange
+from orchestrator.plan.model import HostChange, Outage
 
 
 class Measured(Model):
@@ -25,37 +26,38 @@ class Measured(Model):
     seconds: float
 
 
-class Outage(Model):
-    """What is expected. ``seconds`` is None where nothing like it was measured; ``bound``: when
-    phases on the host are cut off, in seconds."""
+class Measurements:
+    """What was measured in a fleet, oldest first; found again without looking through all of it."""
 
-    seconds: float | None
-    bound: int
-    source: str
+    def __init__(self, measured: Iterable[Measured] = ()) -> None:
+        self._here: dict[tuple[str, str, str], list[Measured]] = defaultdict(list)
+        hops: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+        for one in measured:
+            self._here[one.facility, one.host, one.product].append(one)
+            hops[one.product, one.from_release, one.to_release].append(one.seconds)
+        self._hops = {hop: (median(seconds), len(seconds)) for hop, seconds in hops.items()}
 
-
-def expected(host: HostChange, facility: str, measured: Sequence[Measured]) -> Outage:
-    """What to expect at one host. ``measured``: oldest first."""
-    limits = host.limits
-    bound = limits.quiesce + limits.snapshot + limits.apply + limits.open
-    alike = [one for one in measured if one.product == host.product]
-    here = [one for one in alike if (one.facility, one.host) == (facility, host.host)]
-    hop = [one for one in alike if _hop(one) == (host.from_release, host.to_release)]
-    if same := [one for one in here if one in hop]:
-        last = same[-1]
-        return Outage(seconds=last.seconds, bound=bound, source=f"this hop here on {last.day}")
-    if hop:
-        return Outage(
-            seconds=median(one.seconds for one in hop),
-            bound=bound,
-            source=f"this hop at other hosts, median of {len(hop)}",
-        )
-    if here:
-        last = here[-1]
-        source = f"{last.from_release} to {last.to_release} here on {last.day}, another hop"
-        return Outage(seconds=last.seconds, bound=bound, source=source)
-    return Outage(seconds=None, bound=bound, source="nothing like it was measured yet")
-
-
-def _hop(one: Measured) -> tuple[str, str]:
-    return one.from_release, one.to_release
+    def expected(self, host: HostChange, facility: str) -> Outage:
+        """What to expect at one host."""
+        limits = host.limits
+        bound = limits.quiesce + limits.snapshot + limits.apply + limits.open
+        here = self._here.get((facility, host.host, host.product), ())
+        hop = (host.from_release, host.to_release)
+        if same := [one for one in here if (one.from_release, one.to_release) == hop]:
+            return Outage(
+                seconds=same[-1].seconds, bound=bound, basis="this hop here",
+                source=f"this hop here on {same[-1].day}",
+            )  # fmt: skip
+        if known := self._hops.get((host.product, *hop)):
+            return Outage(
+                seconds=known[0], bound=bound, basis="this hop elsewhere",
+                source=f"this hop at other hosts, median of {known[1]}",
+            )  # fmt: skip
+        if here:
+            last = here[-1]
+            return Outage(
+                seconds=last.seconds, bound=bound, basis="another hop here",
+                source=f"{last.from_release} to {last.to_release} here on {last.day}, another hop",
+            )  # fmt: skip
+        source = "nothing like it was measured yet"
+        return Outage(seconds=None, bound=bound, basis="bound", source=source)

@@ -11,8 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from orchestrator.fleet.model import Model
-from orchestrator.plan.model import ChangeSet, FileDifference, HostChange, Plan, Refusal, Room
-from orchestrator.plan.outage import Measured, Outage, expected
+from orchestrator.plan.model import (
+    ChangeSet,
+    FileDifference,
+    HostChange,
+    Outage,
+    Plan,
+    Refusal,
+    Room,
+)
+from orchestrator.plan.outage import Measurements
 
 
 class Step(Model):
@@ -70,8 +78,8 @@ class Preview(Model):
     refusals: tuple[RefusedGroup, ...]
 
 
-def preview(plan: Plan, *, measured: Sequence[Measured] = ()) -> Preview:
-    """What the plan will do. ``measured``: outages of earlier changes, oldest first."""
+def preview(plan: Plan) -> Preview:
+    """What the plan will do."""
     alike: dict[str, list[tuple[ChangeSet, HostChange]]] = {}
     for change_set in plan.change_sets:
         for host in change_set.hosts:
@@ -79,13 +87,13 @@ def preview(plan: Plan, *, measured: Sequence[Measured] = ()) -> Preview:
     return Preview(
         plan=plan.digest,
         mandate=plan.mandate,
-        groups=tuple(_group(members, measured) for members in alike.values()),
+        groups=tuple(_group(members) for members in alike.values()),
         compliant=plan.compliant,
         refusals=tuple(_refused(plan.refusals)),
     )
 
 
-def _group(members: Sequence[tuple[ChangeSet, HostChange]], measured: Sequence[Measured]) -> Group:
+def _group(members: Sequence[tuple[ChangeSet, HostChange]]) -> Group:
     _, first = members[0]
     predicted = first.prediction.differences if first.prediction else None
     return Group(
@@ -97,7 +105,7 @@ def _group(members: Sequence[tuple[ChangeSet, HostChange]], measured: Sequence[M
                 facility=change_set.facility,
                 host=host.host,
                 change_set=change_set.id,
-                outage=expected(host, change_set.facility, measured),
+                outage=host.outage or Measurements().expected(host, change_set.facility),
                 room=host.room,
             )
             for change_set, host in members

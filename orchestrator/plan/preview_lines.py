@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from orchestrator.plan.model import FileDifference, Room
+from orchestrator.plan.model import Basis, FileDifference, Room
 from orchestrator.plan.preview import Group, Place, Preview, RefusedGroup, changed_lines
 from orchestrator.plan.room import mib
 
@@ -16,14 +17,14 @@ MOST_LINES, MOST_NAMES = 20, 12
 
 def lines(shown: Preview) -> Iterator[str]:
     """The preview, line by line."""
-    yield from _folded(f"plan {shown.plan[:12]}: {shown.mandate}")
-    yield from _folded(_summary(shown), "  ")
+    yield from folded(f"plan {shown.plan[:12]}: {shown.mandate}")
+    yield from folded(_summary(shown), "  ")
     for group in shown.groups:
         yield ""
         yield from _group(group)
     if shown.compliant:
         yield ""
-        yield from _folded(f"as ordered already: {names(shown.compliant)}", "  ")
+        yield from folded(f"as ordered already: {names(shown.compliant)}", "  ")
     if shown.refusals:
         yield ""
         yield "REFUSED: nothing will be changed at these facilities"
@@ -50,22 +51,22 @@ def _group(group: Group) -> Iterator[str]:
     where = names([f"{one.facility}/{one.host}" for one in group.hosts])
     count = "" if len(group.hosts) == 1 else f"{len(group.hosts)} hosts: "
     hop = f"{group.product} {group.from_release} → {group.to_release}"
-    yield from _folded(f"{hop} · {count}{where}", "  ")
+    yield from folded(f"{hop} · {count}{where}", "  ")
     yield "  certain"
     for step in group.steps:
         clinic = "OUT " if step.clinic == "out" else "open"
-        yield from _folded(f"    {clinic}  {step.phase:<9} {step.does}", " " * 20)
-    yield from _folded(f"    a restore puts back: {', '.join(group.captured)}", " " * 8)
+        yield from folded(f"    {clinic}  {step.phase:<9} {step.does}", " " * 20)
+    yield from folded(f"    a restore puts back: {', '.join(group.captured)}", " " * 8)
     for intended in group.intended:
-        yield from _folded(f"    will be another: {intended}", " " * 8)
+        yield from folded(f"    will be another: {intended}", " " * 8)
     yield from _predicted(group)
     yield "  unknown until run"
     for unknown in group.unknown:
-        yield from _folded(f"    {unknown}", " " * 6)
-    yield from _folded(f"  outage: {outage(group.hosts)}", " " * 10)
+        yield from folded(f"    {unknown}", " " * 6)
+    yield from folded(f"  outage: {outage(group.hosts)}", " " * 10)
     least = " (the least of all)" if len(group.hosts) > 1 else ""
     for one in room(group.hosts):
-        yield from _folded(f"  room{least}: {one}", " " * 8)
+        yield from folded(f"  room{least}: {one}", " " * 8)
 
 
 def _predicted(group: Group) -> Iterator[str]:
@@ -82,7 +83,7 @@ def _predicted(group: Group) -> Iterator[str]:
 def _file(file: FileDifference) -> Iterator[str]:
     changed = changed_lines(file.text)
     gone = sum(line.startswith("-") for line in changed)
-    yield from _folded(f"    {file.path}: {gone} lines go, {len(changed) - gone} come", " " * 6)
+    yield from folded(f"    {file.path}: {gone} lines go, {len(changed) - gone} come", " " * 6)
     for line in changed[:MOST_LINES]:
         yield _cut(f"      {line[0]} {line[1:].strip()}")
     if len(changed) > MOST_LINES:
@@ -98,8 +99,20 @@ def outage(hosts: Sequence[Place]) -> str:
         return f"not known, {hosts[0].outage.source}; {until}"
     most = duration(known[-1])
     about = most if len(known) == 1 else f"{duration(known[0])} to {most}"
-    sources = "; ".join(dict.fromkeys(one.outage.source for one in hosts))
-    return f"about {about} ({sources if len(hosts) < 4 else 'measured here or alike'}); {until}"
+    return f"about {about} ({_sources(hosts)}); {until}"
+
+
+def _sources(hosts: Sequence[Place]) -> str:
+    if len(sources := {one.outage.source for one in hosts}) == 1:
+        return sources.pop()
+    words: dict[Basis, str] = {
+        "this hop here": "this hop was measured there",
+        "this hop elsewhere": "it was at other hosts",
+        "another hop here": "another hop was measured there",
+        "bound": "nothing like it was measured, not known",
+    }
+    counts = Counter(one.outage.basis for one in hosts)
+    return "; ".join(f"at {counts[basis]} {told}" for basis, told in words.items() if counts[basis])
 
 
 def room(hosts: Sequence[Place]) -> list[str]:
@@ -122,8 +135,8 @@ def _spare(one: Room) -> int:
 
 def _refused(refused: RefusedGroup) -> Iterator[str]:
     where = names(refused.hosts or refused.facilities)
-    yield from _folded(f"  {where}: {refused.because} [{refused.gate}]", " " * 4)
-    yield from _folded(f"    next: {refused.hint}", " " * 10)
+    yield from folded(f"  {where}: {refused.because} [{refused.gate}]", " " * 4)
+    yield from folded(f"    next: {refused.hint}", " " * 10)
 
 
 def names(known: Sequence[str]) -> str:
@@ -138,7 +151,8 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _folded(text: str, further: str = "") -> list[str]:
+def folded(text: str, further: str = "") -> list[str]:
+    """A text in lines of at most ``WIDTH``; ``further`` stands before the second and later ones."""
     return textwrap.wrap(
         text, WIDTH, subsequent_indent=further, break_on_hyphens=False, drop_whitespace=True,
         replace_whitespace=True,

@@ -10,9 +10,9 @@ from orchestrator.plan.compare import compare
 from orchestrator.plan.compare import lines as difference_lines
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.model import ChangeSet, FileDifference, HostChange, Plan, Prediction
-from orchestrator.plan.outage import Measured, expected
+from orchestrator.plan.outage import Measured, Measurements
 from orchestrator.plan.preview import preview
-from orchestrator.plan.preview_lines import WIDTH, lines
+from orchestrator.plan.preview_lines import WIDTH, lines, outage
 from orchestrator.report.plan_html import to_html
 from orchestrator.survey.model import SpaceSurvey
 from orchestrator.wiring.preview import prediction
@@ -161,8 +161,49 @@ def test_the_nearest_measured_outage_is_expected(
     plan: Plan, known: tuple[Measured, ...], seconds: float | None, source: str
 ) -> None:
     host: HostChange = plan.change_sets[0].anchor
-    outage = expected(host, "hospital-a", known)
-    assert (outage.seconds, outage.source) == (seconds, source)
+    found = Measurements(known).expected(host, "hospital-a")
+    assert (found.seconds, found.source) == (seconds, source)
+
+
+def test_a_measured_outage_is_told_in_the_plan_and_moves_nothing_of_what_is_run(
+    tmp_path: Path,
+) -> None:
+    told = [
+        make_plan(
+            a_fleet(tmp_path),
+            {"hospital-a": a_facility_survey(a_host_survey())},
+            now=NOW,
+            depot={"orthanc-1.12.7.tar.gz": "good"},
+            measured=known,
+        )
+        for known in ((), (measured("pacs-a", seconds=8),))
+    ]
+    seconds = [one.change_sets[0].anchor.outage for one in told]
+    assert [each and each.seconds for each in seconds] == [None, 8]
+    assert (told[0].digest, told[0].change_sets[0].id) == (
+        told[1].digest,
+        told[1].change_sets[0].id,
+    )
+
+
+def test_a_group_says_at_how_many_hosts_its_outage_was_measured(plan: Plan) -> None:
+    known = Measurements((measured("pacs-0", seconds=8), measured("pacs-9", seconds=20)))
+    change_sets = [
+        one.model_copy(
+            update={
+                "hosts": (
+                    one.anchor.model_copy(
+                        update={"outage": known.expected(one.anchor, one.facility)}
+                    ),
+                )
+            }
+        )
+        for one in many(plan, 3).change_sets
+    ]
+    shown = preview(plan.model_copy(update={"change_sets": tuple(change_sets)}))
+    assert outage(shown.groups[0].hosts).startswith(
+        "about 8 s to 14 s (at 1 this hop was measured there; at 2 it was at other hosts);"
+    )
 
 
 def test_two_plans_differ_in_what_is_predicted(plan: Plan) -> None:
@@ -177,6 +218,39 @@ def test_two_plans_differ_in_hosts_and_releases(plan: Plan) -> None:
     assert (found.added, found.gone) == (("hospital-2/pacs-2",), ())
     found = compare(many(plan, 3), many(plan, 3, to_release="1.13.0"))
     assert [host.told for host in found.changed] == [("to_release: 1.12.7 → 1.13.0",)]
+
+
+def test_two_plans_differ_in_the_outage_that_is_expected(plan: Plan) -> None:
+    slower = Measurements((measured("pacs-0", seconds=8),))
+    before = many(plan, 1)
+    host = before.change_sets[0].anchor
+    after = many(plan, 1, outage=slower.expected(host, "hospital-0"))
+    (told,) = compare(before, after).changed[0].told
+    assert told == "outage: not known → about 8 s (this hop here on 2026-11-01)"
+
+
+def test_what_differs_at_many_hosts_alike_is_told_once(plan: Plan) -> None:
+    old = many(plan, 300)
+    new = plan.model_copy(
+        update={
+            "change_sets": tuple(
+                one.model_copy(
+                    update={"hosts": (one.anchor.model_copy(update={"to_release": "1.13.0"}),)}
+                )
+                for one in old.change_sets
+            )
+        }
+    )
+    shown = list(difference_lines(compare(old, new)))
+    assert len(shown) < 8
+    assert max(map(len, shown)) <= WIDTH
+    assert "    to_release: 1.12.7 → 1.13.0" in shown
+
+
+def test_hosts_that_came_and_went_are_counted_where_they_are_many(plan: Plan) -> None:
+    shown = list(difference_lines(compare(many(plan, 1), many(plan, 300))))
+    assert len(shown) < 8
+    assert any("and 287 more" in line for line in shown)
 
 
 def test_equal_plans_have_no_difference(plan: Plan) -> None:
