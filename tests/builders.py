@@ -10,7 +10,13 @@ from textwrap import dedent
 
 from orchestrator.fleet.load import load
 from orchestrator.fleet.model import Fleet
-from orchestrator.survey.model import FacilitySurvey, HostSurvey, ServiceSurvey, VolumeSurvey
+from orchestrator.survey.model import (
+    ClockSurvey,
+    FacilitySurvey,
+    HostSurvey,
+    ServiceSurvey,
+    VolumeSurvey,
+)
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 CONFIG = "c" * 64
@@ -162,6 +168,7 @@ def a_host_survey(
         volumes=volumes if volumes is not None else (a_volume(),),
         services=services if services is not None else some_services(),
         locked_by=locked_by,
+        clock=ClockSurvey(offset=0.1, give_or_take=0.05),
         counts=counts if counts is not None else {"studies": 40, "instances": 300},
     )
 

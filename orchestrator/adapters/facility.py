@@ -83,7 +83,7 @@ class FacilityHosts:
         refusals = list(self.gates(change_set))
         for host in change_set.hosts:
             outcome = self._run(change_set, host, "precheck")
-            reasons = outcome.refusals or (() if outcome.is_done else (_told(outcome),))
+            reasons = outcome.refusals or _unsaid(outcome, host)
             refusals += [
                 Refusal(
                     facility=change_set.facility, host=host.host, gate="precheck",
@@ -193,6 +193,18 @@ class FacilityHosts:
             ),
         )
         return outcomes[host.host]
+
+
+def _unsaid(outcome: HostOutcome, host: HostChange) -> tuple[str, ...]:
+    """A precheck without a reason against must have looked: its roles say at what."""
+    if not outcome.is_done:
+        return (_told(outcome),)
+    looked = outcome.data.get("looked")
+    said = {str(one).partition("/")[0] for one in looked} if isinstance(looked, list) else set()
+    roles = (host.role, f"snapshot_{host.snapshot}")
+    return tuple(
+        f"the precheck of role {role} looked at nothing" for role in roles if role not in said
+    )
 
 
 def variables(

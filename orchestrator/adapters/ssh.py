@@ -10,6 +10,7 @@ import json
 import shlex
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from orchestrator.adapters.reach import why_unreachable
 from orchestrator.adapters.ssh_config import CONNECT_TIMEOUT
 from orchestrator.errors import WardshipError
 from orchestrator.fleet.model import Model
+from orchestrator.survey.model import ClockSurvey
 
 #: Where stage lays down the host program (docs/host-program.md).
 PROGRAM = "/usr/local/lib/wardship/wardship-host"
@@ -104,6 +106,25 @@ class HostProgram:
         if ended.returncode:
             return Unreachable(because=f"{host}: {path}: {_last_line(ended.stderr)}")
         return ended.stdout
+
+    def clock(self, host: str, *, timeout: float = 20) -> ClockSurvey | Unreachable:
+        """The host's clock against ours, known to half of the quickest of three round trips."""
+        best: ClockSurvey | None = None
+        for _ in range(3):
+            asked = time.time()
+            ended = self._remote(host, ["date", "-u", "+%s.%N"], timeout=timeout)
+            answered = time.time()
+            if isinstance(ended, Unreachable):
+                return ended
+            try:
+                there = float(ended.stdout)
+            except ValueError:
+                return Unreachable(because=f"{host}: date: {_last_line(ended.stderr)}")
+            half = (answered - asked) / 2
+            if best is None or half < best.give_or_take:
+                best = ClockSurvey(offset=there - (asked + half), give_or_take=half)
+        assert best is not None
+        return best
 
     @contextmanager
     def forward(

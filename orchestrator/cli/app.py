@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from orchestrator.cli import diff, fleet, lab, plan, run, status, steer, survey
+from orchestrator.cli import backup, diff, fleet, lab, plan, run, status, steer, survey
 from orchestrator.cli.console import console
 from orchestrator.cli.context import Context
 from orchestrator.errors import MachineError, WardshipError
@@ -28,7 +28,7 @@ BUG = 70
 INTERRUPTED = 130
 
 #: Each module adds its commands. In the order in which they are shown.
-COMMANDS = (fleet, survey, plan, diff, run, status, steer, lab)
+COMMANDS = (fleet, survey, backup, plan, diff, run, status, steer, lab)
 
 app = typer.Typer(
     name="wardship",

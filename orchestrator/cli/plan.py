@@ -39,19 +39,22 @@ def plan(context: typer.Context, facilities: Facilities = None) -> None:
 
 
 def _make(fleet: Fleet, facilities: list[str]) -> Plan:
+    from orchestrator.adapters.backups import look_at_backups
     from orchestrator.adapters.depot import look_at_ordered, unpacked_sizes
     from orchestrator.wiring.preview import measured, predict
     from orchestrator.wiring.survey import earlier_attempts
 
+    surveys = look(fleet, facilities)
     make = partial(
         make_plan,
         fleet,
-        look(fleet, facilities),
+        surveys,
         now=datetime.now(UTC),
         depot=look_at_ordered(fleet, console.say),
         attempts=earlier_attempts(fleet),
         unpacked=unpacked_sizes(fleet),
         measured=measured(fleet),
+        backups=look_at_backups(fleet, list(surveys)),
     )
     # Only what the plan would change is asked what it would become.
     draft = make()

@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from orchestrator.fleet.catalog import Artifact, Catalog
+from orchestrator.fleet.gates_model import GateSettings, HostGates
 from orchestrator.fleet.mandate import Mandate
 
 #: Names of facilities, hosts and products: safe in file names, units, namespaces and inventories.
@@ -138,6 +139,7 @@ class Host(Model):
     volumes: dict[Name, HostPath] = Field(default_factory=dict)
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     secrets: dict[str, SecretRef] = Field(default_factory=dict)
+    gates: HostGates = HostGates()
 
 
 class Facility(Model):
@@ -157,6 +159,7 @@ class FleetSettings(Model):
     depot: LocalPath = "depot"
     ssh: Ssh = Ssh()
     verify: VerifySettings = VerifySettings()
+    gates: GateSettings = GateSettings()
     vault: VaultSettings | None = None
     parallel: int = Field(default=4, ge=1, le=64)
 
@@ -250,6 +253,12 @@ class Fleet(Model):
     def role_of(self, host: Host) -> Role:
         """The role that knows how to run the host's product."""
         return self.roles[self.catalog.products[host.product].role]
+
+    def gates_of(self, host: Host) -> GateSettings:
+        """What must hold before this host is changed: the fleet's, where it names no other."""
+        own = {"quiet_minutes": host.gates.quiet_minutes, "backup": host.gates.backup}
+        given = {name: value for name, value in own.items() if value is not None}
+        return self.settings.gates.model_copy(update=given)
 
     def volumes_of(self, host: Host) -> tuple[StateVolume, ...]:
         """The volumes of the host's product, where they lie on this host."""

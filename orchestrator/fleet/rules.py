@@ -191,6 +191,22 @@ def _is_inside(d: Declared, path: Path) -> bool:
         return False
 
 
+def _gates_name_what_is_there(d: Declared) -> Iterator[Problem]:
+    """Checklists are of products that the catalog has; what is confirmed is on one."""
+    lists = d.settings.gates.checklists if d.settings else {}
+    for product in lists if d.catalog else ():
+        if d.catalog and product not in d.catalog.products:
+            text = f"no product {product} in the catalog"
+            yield d.at("fleet.yml", ("gates", "checklists", product), text)
+    for file, _, name, host in d.hosts():
+        known = lists.get(host.product, {})
+        for item in host.gates.confirmed:
+            if item not in known:
+                expected = ", ".join(known) or "none declared in fleet.yml"
+                text = f"no checklist item {item} for {host.product}, expected: {expected}"
+                yield d.at(file, ("hosts", name, "gates", "confirmed", item), text)
+
+
 Rule = Callable[[Declared], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
     _file_name_is_facility,
@@ -201,6 +217,7 @@ RULES: tuple[Rule, ...] = (
     _products_are_in_the_catalog,
     _upgrades_start_from_older_releases,
     _orders_can_be_carried_out,
+    _gates_name_what_is_there,
     _one_order_a_product_and_facility,
     rules_role.settings_are_options,
     rules_role.required_options_are_given,

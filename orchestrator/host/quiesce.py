@@ -8,14 +8,18 @@ from typing import List
 from . import ballast, door, hold, services
 from .change import Change
 from .outcome import FailedError
+from .system import System
 from .work import Work, missing_scripts
+
+#: The facility's own hold on its host.
+HOLD = "/etc/wardship/hold"
 
 
 def problems(change: Change) -> List[str]:
     """What would make the change fail later and can be known before the clinic feels anything."""
     manifest, system = change.manifest, change.host.system
     work = Work(change, "quiesce")
-    found = missing_scripts(change)
+    found = missing_scripts(change) + _held_by_the_facility(system)
     found += [
         f"{each.staged} is not staged"
         for each in manifest.install
@@ -39,6 +43,20 @@ def problems(change: Change) -> List[str]:
             if not (place.live / directory).is_dir()
         ]
     return found
+
+
+def _held_by_the_facility(system: System) -> List[str]:
+    """The facility may hold its own host until the last moment: a file, its reason in it."""
+    try:
+        text = system.at(HOLD).read_text(errors="replace")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [
+            f"{HOLD} cannot be read ({error.strerror}): whether the facility holds is not known"
+        ]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return [f"the facility holds this host ({HOLD}): {(lines or ['no reason given'])[0][:200]}"]
 
 
 def run(work: Work) -> None:

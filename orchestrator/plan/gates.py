@@ -6,13 +6,16 @@ What could not be looked at is a refusal: unknown is never a pass.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Literal
 
 from orchestrator.fleet.catalog import Product, Release
-from orchestrator.fleet.model import Role, StateVolume
+from orchestrator.fleet.gates_model import GateSettings
+from orchestrator.fleet.model import Model, Role, StateVolume
 from orchestrator.fleet.rules import in_version_order
+from orchestrator.plan import gates_declared
 from orchestrator.plan.model import HostChange, Refusal
 from orchestrator.survey.model import HostSurvey, VolumeSurvey
 
@@ -22,10 +25,19 @@ ArtifactState = Literal["good", "missing", "differs", "unknown"]
 OLDEST_PYTHON = (3, 9)
 
 
+class Backup(Model):
+    """What was found of a host's backup. ``problem``: why it is none that can be relied on."""
+
+    taken_at: datetime | None = None
+    problem: str = ""
+
+
 @dataclass(frozen=True)
 class Prospect:
     """One host, what is ordered for it, and what was found there.
 
+    ``settings``: the gates that are declared for it; ``confirmed``: its checklist's dates.
+    ``backup``: what was found of it, None where nobody looked. ``now`` in UTC.
     ``own``: a change set that may hold the host, because it is the one that asks.
     """
 
@@ -38,6 +50,10 @@ class Prospect:
     volumes: tuple[StateVolume, ...]
     survey: HostSurvey
     artifact: ArtifactState
+    now: datetime
+    settings: GateSettings = field(default_factory=GateSettings)
+    confirmed: Mapping[str, date] = field(default_factory=dict)
+    backup: Backup | None = None
     own: str | None = None
 
     @property
@@ -207,4 +223,5 @@ RULES: tuple[Rule, ...] = (
     _lock,
     _artifact,
     _reversible,
+    *gates_declared.RULES,
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.fleet.model import Fleet, Host
-from orchestrator.plan.gates import ArtifactState, Prospect, gates
+from orchestrator.plan.gates import ArtifactState, Backup, Prospect, gates
 from orchestrator.plan.model import (
     TOLD,
     ChangeSet,
@@ -38,6 +38,7 @@ def make_plan(
     unpacked: Mapping[str, int] | None = None,
     predictions: Mapping[str, Prediction] | None = None,
     measured: Sequence[Measured] = (),
+    backups: Mapping[str, Backup] | None = None,
 ) -> Plan:
     """The plan for the facilities that were surveyed.
 
@@ -45,9 +46,17 @@ def make_plan(
     each facility has had, so that the same change tried again is another change set. ``unpacked``:
     bytes that an artifact's release takes, by file. ``predictions``: by host, of those that were
     asked; staging that would fail there is a refusal. ``measured``: outages of earlier changes,
-    oldest first.
+    oldest first. ``backups``: what was found of them, by host.
     """
-    known = _Known(depot, attempts or {}, unpacked or {}, predictions or {}, Measurements(measured))
+    known = _Known(
+        now=now,
+        depot=depot,
+        attempts=attempts or {},
+        unpacked=unpacked or {},
+        predictions=predictions or {},
+        outages=Measurements(measured),
+        backups=backups or {},
+    )
     change_sets: list[ChangeSet] = []
     refusals: list[Refusal] = []
     compliant: list[str] = []
@@ -82,6 +91,8 @@ def prospect(
     to_release: str,
     survey: HostSurvey,
     artifact: ArtifactState,
+    now: datetime,
+    backup: Backup | None = None,
     own: str | None = None,
 ) -> Prospect:
     """What the gates look at, for one declared host."""
@@ -96,6 +107,10 @@ def prospect(
         volumes=fleet.volumes_of(declared),
         survey=survey,
         artifact=artifact,
+        now=now,
+        settings=fleet.gates_of(declared),
+        confirmed=declared.gates.confirmed,
+        backup=backup,
         own=own,
     )
 
@@ -104,11 +119,13 @@ def prospect(
 class _Known:
     """What was learned besides the surveys (``make_plan``)."""
 
+    now: datetime
     depot: Mapping[str, ArtifactState]
     attempts: Mapping[str, int]
     unpacked: Mapping[str, int]
     predictions: Mapping[str, Prediction]
     outages: Measurements
+    backups: Mapping[str, Backup]
 
 
 class _Facility:
@@ -186,6 +203,8 @@ class _Facility:
             to_release=release,
             survey=found,
             artifact=self.known.depot.get(file, "unknown"),
+            now=self.known.now,
+            backup=self.known.backups.get(name),
         )
 
     def _change(self, name: str, host: Host, release: str) -> HostChange:

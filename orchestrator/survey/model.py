@@ -34,6 +34,38 @@ class ServiceSurvey(Model):
     enabled: str
 
 
+class ClockSurvey(Model):
+    """A host's clock against the controller's, in seconds: ahead by ``offset``, give or take."""
+
+    offset: float
+    give_or_take: float
+
+
+class HoldSurvey(Model):
+    """A facility's own hold on its host: why, since when (UTC), and whose file it is."""
+
+    because: str
+    since: datetime
+    by: str
+
+
+class TrafficSurvey(Model):
+    """Who uses the product now. ``peers``: addresses with a connection to its ports;
+    ``received_ago``: seconds since the last object came, None where that was not learned."""
+
+    peers: tuple[str, ...]
+    received_ago: float | None = None
+
+
+class AeSurvey(Model):
+    """An AE that the product knows. ``declared``: the fleet declares exactly this."""
+
+    ae_title: str
+    address: str
+    port: int
+    declared: bool
+
+
 class SpaceSurvey(Model):
     """Free room on the file system that a path lies on, or will lie on. Bytes."""
 
@@ -56,6 +88,10 @@ class HostSurvey(Model):
     locked_by: str | None = None
     host_epoch: int = 0
     counts: dict[str, int] = Field(default_factory=dict)
+    clock: ClockSurvey | None = None
+    hold: HoldSurvey | None = None
+    traffic: TrafficSurvey | None = None
+    ae_table: tuple[AeSurvey, ...] = ()
     #: Where a change puts things outside the volumes.
     space: tuple[SpaceSurvey, ...] = ()
     #: What the declaration makes another on purpose, in words.

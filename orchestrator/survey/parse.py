@@ -48,7 +48,8 @@ def host_survey(
         return None, (*problems, "the survey gave no answer")
     try:
         lists = {name: _listed(answer.get(name)) for name in ("volumes", "space")}
-        survey = HostSurvey.model_validate({**body, **lists})
+        around = {"hold": answer.get("hold"), "traffic": _traffic(answer)}
+        survey = HostSurvey.model_validate({**body, **lists, **around})
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         return None, (*problems, *(f"the survey's answer does not hold: {each}" for each in wrong))
@@ -57,6 +58,13 @@ def host_survey(
     if not survey.volumes:
         return None, (*problems, "the survey names no volume")
     return survey, problems
+
+
+def _traffic(answer: Mapping[str, JsonValue]) -> JsonValue:
+    """Who uses the product; None where nobody looked at its connections."""
+    if not isinstance(peers := answer.get("peers"), list):
+        return None
+    return {"peers": peers, "received_ago": answer.get("received_ago")}
 
 
 def _listed(value: JsonValue) -> list[JsonValue]:

@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator import resources
+from orchestrator.adapters.backups import look_at_backups
 from orchestrator.adapters.depot import look_at_ordered
 from orchestrator.adapters.facility import FacilityHosts
 from orchestrator.adapters.hostprogram import build_host_program
 from orchestrator.adapters.journal import SqlJournal, utc_now
 from orchestrator.adapters.secrets import Secrets
-from orchestrator.adapters.ssh import HostProgram
 from orchestrator.adapters.verifier import TunnelVerifier
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet
@@ -20,7 +20,12 @@ from orchestrator.plan.gates import gates, moved
 from orchestrator.plan.make import prospect
 from orchestrator.plan.model import ChangeSet, Plan, Refusal
 from orchestrator.rollout.steps import Steps
-from orchestrator.wiring.survey import ansible_runner, ssh_configuration, survey_fleet
+from orchestrator.wiring.survey import (
+    ansible_runner,
+    host_program,
+    ssh_configuration,
+    survey_fleet,
+)
 
 
 class SystemClock:
@@ -78,18 +83,6 @@ def make_steps(fleet: Fleet, journal: SqlJournal, *, runner: str) -> Steps:
     )
 
 
-def host_program(fleet: Fleet, ssh_config: Path) -> HostProgram:
-    """The host program on this fleet's hosts."""
-    return HostProgram(
-        ssh_config,
-        become={
-            name: fleet.ssh_of(host).become
-            for facility in fleet.facilities.values()
-            for name, host in facility.hosts.items()
-        },
-    )
-
-
 def _gates(fleet: Fleet, change_set: ChangeSet) -> tuple[Refusal, ...]:
     """What moved since the plan, and everything that would refuse it now."""
     survey = survey_fleet(fleet, [change_set.facility])[change_set.facility]
@@ -100,6 +93,7 @@ def _gates(fleet: Fleet, change_set: ChangeSet) -> tuple[Refusal, ...]:
     ]
     found = {host.host: host for host in survey.hosts}
     depot = look_at_ordered(fleet)
+    backups = look_at_backups(fleet, [change_set.facility])
     for host in change_set.hosts:
         if (now := found.get(host.host)) is None:
             continue
@@ -117,6 +111,8 @@ def _gates(fleet: Fleet, change_set: ChangeSet) -> tuple[Refusal, ...]:
                 to_release=host.to_release,
                 survey=now,
                 artifact=depot.get(host.artifact.file, "unknown"),
+                now=utc_now(),
+                backup=backups.get(host.host),
                 own=change_set.id,
             )
         )

@@ -20,8 +20,7 @@ from orchestrator.fleet.model import Model
 from orchestrator.rollout.model import Record, State
 from orchestrator.rollout.phases import ENDS
 from orchestrator.wiring.controller import Controller
-from orchestrator.wiring.ports import host_program
-from orchestrator.wiring.survey import ssh_configuration
+from orchestrator.wiring.survey import host_program, ssh_configuration
 
 Door = Literal["open", "shut", "not known", "not asked"]
 

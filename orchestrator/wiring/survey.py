@@ -12,11 +12,12 @@ from orchestrator import resources
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
 from orchestrator.adapters.journal import SqlJournal
 from orchestrator.adapters.secrets import vault_password_file
+from orchestrator.adapters.ssh import HostProgram, Unreachable
 from orchestrator.adapters.ssh_config import Target, control_directory, write_ssh_config
 from orchestrator.errors import FleetError
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet
-from orchestrator.survey.model import FacilitySurvey
+from orchestrator.survey.model import ClockSurvey, FacilitySurvey, HostSurvey
 from orchestrator.survey.parse import facility_survey
 
 Say = Callable[[str], None]
@@ -33,9 +34,10 @@ def survey_fleet(
         FleetError: a facility that is named is not declared.
     """
     names = wanted(fleet, facilities)
-    ansible = ansible_runner(fleet, ssh_configuration(fleet))
+    ssh_config = ssh_configuration(fleet)
+    ansible, program = ansible_runner(fleet, ssh_config), host_program(fleet, ssh_config)
     with ThreadPoolExecutor(max_workers=fleet.settings.parallel) as pool:
-        surveys = pool.map(lambda name: _survey(fleet, name, ansible, say), names)
+        surveys = pool.map(lambda name: _survey(fleet, name, ansible, program, say), names)
         return dict(zip(names, surveys, strict=True))
 
 
@@ -66,6 +68,18 @@ def ssh_configuration(fleet: Fleet) -> Path:
     )
 
 
+def host_program(fleet: Fleet, ssh_config: Path) -> HostProgram:
+    """The host program on this fleet's hosts."""
+    return HostProgram(
+        ssh_config,
+        become={
+            name: fleet.ssh_of(host).become
+            for facility in fleet.facilities.values()
+            for name, host in facility.hosts.items()
+        },
+    )
+
+
 def ansible_runner(fleet: Fleet, ssh_config: Path) -> AnsibleRunner:
     """Ansible for this fleet."""
     return AnsibleRunner(
@@ -77,7 +91,9 @@ def ansible_runner(fleet: Fleet, ssh_config: Path) -> AnsibleRunner:
     )
 
 
-def _survey(fleet: Fleet, facility: str, ansible: AnsibleRunner, say: Say) -> FacilitySurvey:
+def _survey(
+    fleet: Fleet, facility: str, ansible: AnsibleRunner, program: HostProgram, say: Say
+) -> FacilitySurvey:
     hosts = list(fleet.facilities[facility].hosts)
     say(f"{facility}: looking at {', '.join(hosts)}")
     taken_at = datetime.now(UTC)
@@ -86,7 +102,15 @@ def _survey(fleet: Fleet, facility: str, ansible: AnsibleRunner, say: Say) -> Fa
         outcomes = ansible.run("survey", inventory=Path(directory), hosts=hosts, extra_vars={})
     answers = {name: outcome.data for name, outcome in outcomes.items() if outcome.is_done}
     failures = {name: _told(one) for name, one in outcomes.items() if not one.is_done}
-    return facility_survey(facility, answers, failures=failures, taken_at=taken_at)
+    found = facility_survey(facility, answers, failures=failures, taken_at=taken_at)
+    clocks = {host.host: program.clock(host.host) for host in found.hosts}
+    dated = tuple(_dated(host, clocks[host.host]) for host in found.hosts)
+    return found.model_copy(update={"hosts": dated})
+
+
+def _dated(host: HostSurvey, clock: ClockSurvey | Unreachable) -> HostSurvey:
+    """With its clock, where that was learned."""
+    return host if isinstance(clock, Unreachable) else host.model_copy(update={"clock": clock})
 
 
 def _told(outcome: HostOutcome) -> str:

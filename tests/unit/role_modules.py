@@ -11,6 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST_LIBRARY = ROOT / "roles/orthanc/module_utils/orthanc_host.py"
+DECLARED = ROOT / "roles/orthanc/module_utils/orthanc_declared.py"
 MASKS = ROOT / "orchestrator/playbooks/module_utils/wardship_masks.py"
 HOST_SCRIPTS = ROOT / "roles/orthanc/templates/host"
 
@@ -35,6 +36,7 @@ def role_module(role: str, name: str) -> Any:
     """A module of a role's library; Orthanc's own library is found where Ansible puts it."""
     load(HOST_LIBRARY, "ansible.module_utils.orthanc_host")
     load(MASKS, "ansible.module_utils.wardship_masks")
+    load(DECLARED, "ansible.module_utils.orthanc_declared")
     return load(ROOT / "roles" / role / "library" / f"{name}.py")
 
 

@@ -125,7 +125,9 @@ def test_refusals_are_told_all_and_are_not_done(outcomes: dict[str, HostOutcome]
 
 def test_a_host_that_does_not_answer_is_unreachable(outcomes: dict[str, HostOutcome]) -> None:
     assert outcomes["dark"].status == "unreachable"
-    assert "Connection refused" in outcomes["dark"].because
+    # On a busy machine ssh's end of the pipe may be gone before its reason has come.
+    told = outcomes["dark"].because
+    assert "Connection refused" in told or "could not be sent" in told
 
 
 def test_a_host_that_the_inventory_does_not_know_is_missing(

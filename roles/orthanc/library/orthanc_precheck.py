@@ -18,7 +18,7 @@ from ansible.module_utils.orthanc_host import (
 DOCUMENTATION = r"""
 module: orthanc_precheck
 short_description: Refuse a change of Orthanc with every reason
-description: [Returns the reasons under C(wardship.refusals); an empty list means none.]
+description: [Returns C(wardship.refusals), empty if there are none, and C(wardship.looked).]
 options:
   change_dir: {type: path, required: true, description: [Directory of the change on the host.]}
   root: {type: path, required: true, description: [Where the releases lie side by side.]}
@@ -114,17 +114,19 @@ def jobs(given):
             yield f"Orthanc's job {job['Type']} {job['ID']} is {job['State'].lower()}"
 
 
+RULES = (
+    staged,
+    current,
+    state_is_captured,
+    nothing_else_goes_back,
+    new_configuration,
+    jobs,
+)
+
+
 def refusals(given):
     """Every reason; what could not be looked at is one too."""
-    rules = (
-        staged,
-        current,
-        state_is_captured,
-        nothing_else_goes_back,
-        new_configuration,
-        jobs,
-    )
-    return [reason for rule in rules for reason in asked(rule, given)]
+    return [reason for rule in RULES for reason in asked(rule, given)]
 
 
 def asked(rule, given):
@@ -149,7 +151,9 @@ def main():
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, wardship={"refusals": refusals(module.params)})
+    looked = [f"orthanc/{rule.__name__}" for rule in RULES]
+    found = {"refusals": refusals(module.params), "looked": looked}
+    module.exit_json(changed=False, wardship=found)
 
 
 if __name__ == "__main__":

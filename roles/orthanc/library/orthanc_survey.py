@@ -12,9 +12,11 @@ import json
 import platform
 import stat
 import subprocess
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.orthanc_declared import ae_table, differences
 from ansible.module_utils.orthanc_host import (
     ProblemError,
     Web,
@@ -22,7 +24,6 @@ from ansible.module_utils.orthanc_host import (
     run,
     unit,
 )
-from ansible.module_utils.wardship_masks import is_secret, shown_value
 
 DOCUMENTATION = r"""
 module: orthanc_survey
@@ -41,6 +42,8 @@ author: [wardship]
 """
 
 PROGRAM = "/usr/local/lib/wardship/wardship-host"
+#: How many of Orthanc's latest changes are looked at for an object that came.
+RECENT = 200
 COUNTS = {
     "patients": "CountPatients",
     "studies": "CountStudies",
@@ -132,65 +135,24 @@ def answers(web):
     return running, {name: int(statistics[key]) for name, key in COUNTS.items()}
 
 
-def differences(live, declared, chosen):
-    """``(undeclared, intended)``: what would be lost or be another after a change, in words.
+def received_ago(web, now):
+    """Seconds since the last object came that is still there; None where Orthanc cannot say.
 
-    A setting may become another only where the declaration names it itself (``chosen``): that is
-    intended, and told. Anything else is undeclared.
+    The probe's own objects are gone again, and do not count. Orthanc dates its changes in UTC.
     """
-    problems = list(_modalities(live.get("DicomModalities", {}), declared["DicomModalities"]))
-    problems += [
-        f"the web account {user} is configured there and not declared"
-        for user in live.get("RegisteredUsers") or {}
-        if user not in declared["RegisteredUsers"]
-    ]
-    loaded = {Path(plugin).name for plugin in live.get("Plugins", [])}
-    known = {Path(plugin).name for plugin in declared["Plugins"]}
-    left_out = [f"the plugin {name} is loaded there and not declared" for name in loaded - known]
-    intended = left_out if "Plugins" in chosen else []
-    problems += left_out if "Plugins" not in chosen else []
-    skip = {"DicomModalities", "RegisteredUsers", "Plugins"}
-    rest = {name: value for name, value in live.items() if name not in skip}
-    undeclared, named = [], []
-    for is_chosen, told in _settings(rest, declared, chosen):
-        (named if is_chosen else undeclared).append(told)
-    return sorted([*problems, *undeclared]), sorted([*intended, *named])
+    last = int(web.call("GET", "/changes?last")["Last"])
+    log = web.call("GET", f"/changes?since={max(0, last - RECENT)}&limit={RECENT}")["Changes"]
+    for change in reversed(log):
+        if change["ChangeType"] == "NewInstance" and web.has(f"/instances/{change['ID']}"):
+            return max(0.0, (now - _dated(change)).total_seconds())
+    if not log:
+        return now.timestamp()  # nothing ever came
+    # All that was looked at is gone again: nothing came since the oldest of it, at least.
+    return max(0.0, (now - _dated(log[0])).total_seconds())
 
 
-def _modalities(live, declared):
-    """AE titles with another address or none in the declaration (PS3.8 section 9.3.2)."""
-    known = {entry[0]: entry[1:3] for entry in map(_entry, declared.values())}
-    for aet, address, port in map(_entry, live.values()):
-        if aet not in known:
-            yield f"the AE {aet} ({address}:{port}) is configured there and not declared"
-        elif [address, port] != known[aet]:
-            where, at = known[aet]
-            yield f"the AE {aet} is {address}:{port} there, declared is {where}:{at}"
-    if "WARDSHIP" not in {_entry(each)[0] for each in live.values()}:
-        yield "the probe's AE WARDSHIP (127.0.0.1:11112) is not configured there: add it once"
-
-
-def _entry(modality):
-    """Orthanc writes a modality as a list or as an object."""
-    if isinstance(modality, dict):
-        return [modality.get("AET"), modality.get("Host"), modality.get("Port")]
-    return list(modality[:3])
-
-
-def _settings(live, declared, chosen, prefix=""):
-    for name, value in live.items():
-        path = prefix + name
-        picked = chosen.get(name) if isinstance(chosen, dict) else None
-        if name not in declared:
-            if path != "PostgreSQL.Password":
-                yield False, f"the setting {path} is made there and not declared (orthanc_extra)"
-        elif isinstance(value, dict) and isinstance(declared[name], dict):
-            yield from _settings(value, declared[name], picked, f"{path}.")
-        elif value != declared[name]:
-            hidden = any(map(is_secret, path.split(".")))
-            there = shown_value(value, declared[name], hidden=hidden)
-            told = shown_value(declared[name], value, hidden=hidden)
-            yield picked is not None, f"the setting {path} is {there} there, declared is {told}"
+def _dated(change):
+    return datetime.strptime(change["Date"] + "+0000", "%Y%m%dT%H%M%S%z")
 
 
 def surveyed(given):
@@ -206,6 +168,9 @@ def surveyed(given):
 
     live = tried("configuration", lambda: configuration(given["configuration"]), {})
     running, counts = tried("web service", lambda: answers(Web(live)), (None, {}))
+    known = tried("AE table", lambda: Web(live).call("GET", "/modalities?expand"), {})
+    now = datetime.now(timezone.utc)
+    ago = tried("what was received", lambda: received_ago(Web(live), now), None)
     locked_by, epoch = tried("host program", lock, (None, 0))
     survey = {
         "host": given["host"],
@@ -221,10 +186,19 @@ def surveyed(given):
         "counts": counts,
     }
     if live:
+        # Orthanc knows more AEs than its files where it keeps them in its database.
+        live["DicomModalities"] = {**live.get("DicomModalities", {}), **_in_database(live, known)}
+        survey["ae_table"] = ae_table(live["DicomModalities"], given["declared"]["DicomModalities"])
         undeclared, intended = differences(live, given["declared"], given["chosen"])
         problems += undeclared
         survey["differences"] = intended
-    return {"survey": survey, "problems": problems}
+    return {"survey": survey, "problems": problems, "received_ago": ago}
+
+
+def _in_database(live, known):
+    """What Orthanc answers and no file has."""
+    files = live.get("DicomModalities", {})
+    return {name: entry for name, entry in known.items() if name not in files}
 
 
 def main():

@@ -75,6 +75,20 @@ class Web:
         except ValueError as error:
             raise ProblemError(f"{method} {path} was answered with no JSON") from error
 
+    def has(self, path):
+        """Whether there is something under this path.
+
+        Raises:
+            ProblemError: no answer, or one that is neither yes nor no.
+        """
+        try:
+            self.read("GET", path)
+        except ProblemError as problem:
+            if str(problem).endswith("answered with 404"):
+                return False
+            raise
+        return True
+
     def read(self, method, path, body=None, timeout=10):
         """The answer as it comes.
 

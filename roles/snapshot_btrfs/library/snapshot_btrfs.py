@@ -116,7 +116,8 @@ def main():
     )
     found, refusals = looked(module.params)
     if module.params["refuse"]:
-        module.exit_json(changed=False, wardship={"refusals": refusals})
+        seen = [f"snapshot_btrfs/{name}" for name in sorted(module.params["volumes"])]
+        module.exit_json(changed=False, wardship={"refusals": refusals, "looked": seen})
     if len(found) < len(module.params["volumes"]):
         module.fail_json(msg="; ".join(refusals))
     module.exit_json(changed=False, wardship={"volumes": found})
