@@ -79,7 +79,7 @@ def backup(p: Prospect) -> Iterator[Reason]:
     elif age < -timedelta(minutes=5):
         yield (
             "backup",
-            f"the last backup is dated {taken:%Y-%m-%d %H:%M} UTC, which is to come",
+            f"the last backup is dated {taken:%Y-%m-%d %H:%M} UTC, a time to come",
             hint,
         )
 
