@@ -30,10 +30,13 @@ from orchestrator.adapters.ansible_events import Collected, collect, stray_outpu
 from orchestrator.adapters.reach import why_unreachable
 from orchestrator.errors import WardshipError
 from orchestrator.fleet.model import Model
+from orchestrator.playbooks.module_utils import wardship_masks
 
 Verb = Literal["survey", "stage", "precheck", "cleanup"]
 Status = Literal["done", "refused", "failed", "unreachable", "missing"]
 
+#: What our modules tell in words, wherever it stands in their findings.
+_IN_WORDS = frozenset({"problems", "differences", "refusals"})
 _RUN_DIRECTORY = re.compile(r"^ansible-(\d+)-")
 
 
@@ -98,8 +101,11 @@ class AnsibleRunner:
         extra_vars: Mapping[str, JsonValue],
         check: bool = False,
         timeout: int = 1800,
+        hide: Sequence[str] = (),
     ) -> dict[str, HostOutcome]:
         """Run one verb on ``hosts``; ``timeout`` in seconds. Every host asked for has an outcome.
+
+        ``hide``: further values that must not be in what is told of this run.
 
         Raises:
             WardshipError: the playbook or Ansible itself is not there.
@@ -123,7 +129,8 @@ class AnsibleRunner:
         if run.rc == leash.TIME_IS_UP:
             collected.stopped = f"the run took longer than {timeout} s and was stopped"
         collected.because = collected.because or tail
-        return {host: self._outcome(host, collected, check=check) for host in hosts}
+        hidden = (*self._hide, *filter(None, hide))
+        return {host: _outcome(host, collected, check=check, hide=hidden) for host in hosts}
 
     def _prepared(
         self,
@@ -210,45 +217,64 @@ class AnsibleRunner:
         finally:
             shutil.rmtree(private, ignore_errors=True)
 
-    def _outcome(self, host: str, collected: Collected, *, check: bool) -> HostOutcome:
-        seen = collected.hosts.get(host)
-        counts = collected.stats.get(host)
-        data = dict(seen.data) if seen else {}
-        refusals = tuple(self._scrubbed(str(each)) for each in data.pop("refusals", None) or ())
-        status: Status = "done"
-        task = because = ""
-        if seen and seen.unreachable:
-            status, task = "unreachable", seen.task
-            because = why_unreachable(host, seen.unreachable)
-        elif seen and seen.failure:
-            status, task, because = "failed", seen.task, seen.failure
-        elif collected.stopped:
-            status, because = "failed", collected.stopped
-        elif counts is None:
-            status, because = "missing", collected.because or "Ansible did not get to this host"
-        elif wrong := counts.wrong():
-            status, because = "failed", f"{wrong}, which counts as a failure"
-        elif refusals:
-            status, because = "refused", "; ".join(refusals)
-        differences = tuple(
-            Difference(path=path, text=self._scrubbed(text))
-            for path, text in (seen.differences if seen and check else ())
-        )
-        return HostOutcome(
-            host=host,
-            status=status,
-            changed=bool(counts and counts.changed),
-            task=task,
-            because=self._scrubbed(because),
-            data=data,
-            refusals=refusals,
-            differences=differences,
-        )
 
-    def _scrubbed(self, text: str) -> str:
-        for value in self._hide:
-            text = text.replace(value, "********")
-        return text
+def _outcome(host: str, collected: Collected, *, check: bool, hide: Sequence[str]) -> HostOutcome:
+    seen = collected.hosts.get(host)
+    counts = collected.stats.get(host)
+    data = _scrubbed_data(dict(seen.data) if seen else {}, hide)
+    refusals = tuple(_scrubbed(str(each), hide) for each in data.pop("refusals", None) or ())
+    status: Status = "done"
+    task = because = ""
+    if seen and seen.unreachable:
+        status, task = "unreachable", seen.task
+        because = why_unreachable(host, seen.unreachable)
+    elif seen and seen.failure:
+        status, task, because = "failed", seen.task, seen.failure
+    elif collected.stopped:
+        status, because = "failed", collected.stopped
+    elif counts is None:
+        status, because = "missing", collected.because or "Ansible did not get to this host"
+    elif wrong := counts.wrong():
+        status, because = "failed", f"{wrong}, which counts as a failure"
+    elif refusals:
+        status, because = "refused", "; ".join(refusals)
+    return HostOutcome(
+        host=host,
+        status=status,
+        changed=bool(counts and counts.changed),
+        task=task,
+        because=_scrubbed(because, hide),
+        data=data,
+        refusals=refusals,
+        differences=tuple(
+            Difference(path=path, text=_scrubbed(_masked(text), hide))
+            for path, text in (seen.differences if seen and check else ())
+        ),
+    )
+
+
+def _masked(text: str) -> str:
+    """Any module's difference: what it did not mask itself is looked at again."""
+    return str(wardship_masks.scrubbed(text))  # type: ignore[no-untyped-call]
+
+
+def _scrubbed(text: str, hide: Sequence[str]) -> str:
+    for value in hide:
+        text = text.replace(value, "********")
+    return text
+
+
+def _scrubbed_data(data: dict[str, Any], hide: Sequence[str]) -> dict[str, Any]:
+    """Problems and differences are told in words; names and numbers stay as they were found."""
+    told = {
+        name: [_scrubbed(str(each), hide) for each in value]
+        for name, value in data.items()
+        if name in _IN_WORDS and isinstance(value, list)
+    }
+    below = {
+        name: _scrubbed_data(value, hide) for name, value in data.items() if isinstance(value, dict)
+    }
+    return {**data, **below, **told}
 
 
 def _leashed(seconds: int) -> list[str]:

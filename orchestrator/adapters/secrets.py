@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
 
 from orchestrator.errors import FleetError
-from orchestrator.fleet.model import Fleet, SecretRef, VaultSettings
+from orchestrator.fleet.model import Fleet, Host, SecretRef, VaultSettings
 from orchestrator.fleet.problems import quoted
 
 _LONGEST_PASSWORD = 1 << 16
@@ -26,6 +27,7 @@ class Secrets:
         self._settings = fleet.settings.vault
         self._environment = os.environ if environment is None else environment
         self._vault: dict[str, str | None] | None = None
+        self._is_closed = False
 
     def resolve(self, ref: SecretRef) -> str:
         """The secret itself.
@@ -46,6 +48,19 @@ class Secrets:
                 f"{ref.vault} in the vault is not a text", hint="expected one password there"
             )
         return secret
+
+    def known(self, host: Host) -> tuple[str, ...]:
+        """Those of a host's secrets that are here: what must not be in anything that is told."""
+        refs = [*host.secrets.values(), *([host.web.password] if host.web else [])]
+        found = []
+        for ref in filter(None, refs):
+            if ref.vault and self._is_closed:
+                continue
+            # One that is not here is asked for, and missed, by whoever needs it.
+            with suppress(FleetError):
+                found.append(self.resolve(ref))
+            self._is_closed = bool(ref.vault) and self._vault is None
+        return tuple(found)
 
     def _from_environment(self, name: str) -> str:
         value = self._environment.get(name)

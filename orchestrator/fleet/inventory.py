@@ -8,6 +8,7 @@ taken as a template. One inventory a facility, always: one for thousands of host
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -70,6 +71,14 @@ def render(fleet: Fleet, facility: str) -> dict[Path, bytes]:
     if fleet.settings.vault:
         files[Path("group_vars/all/vault.yml")] = _vault(fleet, fleet.settings.vault.file)
     return files
+
+
+def host_variables(host: str, values: Mapping[str, JsonValue]) -> dict[Path, bytes]:
+    """A file that tells one host more, beside those of ``render``."""
+    body = yaml.dump(
+        dict(values), Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=10_000
+    )
+    return {Path("host_vars", f"{host}.yml"): _HEAD + body.encode()}
 
 
 def write(files: dict[Path, bytes], directory: Path) -> None:

@@ -14,42 +14,55 @@ from orchestrator.adapters.ansible import HostOutcome
 from orchestrator.adapters.facility import variables
 from orchestrator.adapters.hostprogram import build_host_program
 from orchestrator.adapters.journal import SqlJournal
+from orchestrator.adapters.secrets import Secrets
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet
 from orchestrator.plan.model import ChangeSet, FileDifference, Plan, Prediction
 from orchestrator.plan.outage import Measured
 from orchestrator.report.timeline import outage_seconds
 from orchestrator.rollout.model import State
-from orchestrator.wiring.survey import Say, ansible_runner, ssh_configuration
+from orchestrator.wiring.survey import Say, ansible_runner, secrets_of, ssh_configuration
 
 #: Our own places on a host: what is laid down there is certain, and no news to anybody.
 OURS = ("/var/lib/wardship", "/usr/local/lib/wardship")
 
 
 def predict(fleet: Fleet, plan: Plan, say: Say = lambda _: None) -> dict[str, Prediction]:
-    """What staging would make different, by host, of every host that the plan changes."""
+    """What staging would make different, by host, of every host that the plan changes.
+
+    One run of Ansible a facility, whatever the number of its hosts.
+    """
     ansible = ansible_runner(fleet, ssh_configuration(fleet))
     program = fleet.state / "wardship-host"
     build_host_program(program)
+    secrets = Secrets(fleet)
+    facilities: dict[str, list[ChangeSet]] = {}
+    for change_set in plan.change_sets:
+        facilities.setdefault(change_set.facility, []).append(change_set)
 
-    def ask(change_set: ChangeSet) -> dict[str, Prediction]:
-        say(f"{change_set.facility}: predicting what would change")
-        found = {}
+    def ask(facility: str) -> dict[str, Prediction]:
+        say(f"{facility}: predicting what would change")
+        told = {
+            host.host: variables(
+                change_set, host, depot=fleet.path(fleet.settings.depot), host_program=program
+            )
+            for change_set in facilities[facility]
+            for host in change_set.hosts
+        }
+        roots = {host.host: host.root for each in facilities[facility] for host in each.hosts}
         with TemporaryDirectory(prefix="inventory-", dir=fleet.state) as directory:
-            inventory.write(inventory.render(fleet, change_set.facility), Path(directory))
-            for host in change_set.hosts:
-                told = variables(
-                    change_set, host, depot=fleet.path(fleet.settings.depot), host_program=program
-                )
-                outcomes = ansible.run(
-                    "stage", inventory=Path(directory), hosts=[host.host], extra_vars=told,
-                    check=True,
-                )  # fmt: skip
-                found[host.host] = prediction(outcomes[host.host], host.root)
-        return found
+            files = inventory.render(fleet, facility)
+            for host, values in told.items():
+                files |= inventory.host_variables(host, values)
+            inventory.write(files, Path(directory))
+            outcomes = ansible.run(
+                "stage", inventory=Path(directory), hosts=list(told), extra_vars={}, check=True,
+                hide=secrets_of(fleet, facility, secrets),
+            )  # fmt: skip
+        return {host: prediction(outcomes[host], root) for host, root in roots.items()}
 
     with ThreadPoolExecutor(max_workers=fleet.settings.parallel) as pool:
-        answers = list(pool.map(ask, plan.change_sets))
+        answers = list(pool.map(ask, facilities))
     return {host: one for answer in answers for host, one in answer.items()}
 
 

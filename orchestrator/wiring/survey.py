@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from orchestrator import resources
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
 from orchestrator.adapters.journal import SqlJournal
-from orchestrator.adapters.secrets import vault_password_file
+from orchestrator.adapters.secrets import Secrets, vault_password_file
 from orchestrator.adapters.ssh import HostProgram, Unreachable
 from orchestrator.adapters.ssh_config import Target, control_directory, write_ssh_config
 from orchestrator.errors import FleetError
@@ -36,8 +36,13 @@ def survey_fleet(
     names = wanted(fleet, facilities)
     ssh_config = ssh_configuration(fleet)
     ansible, program = ansible_runner(fleet, ssh_config), host_program(fleet, ssh_config)
+    secrets = Secrets(fleet)
+
+    def look(name: str) -> FacilitySurvey:
+        return _survey(fleet, name, ansible, program, secrets, say)
+
     with ThreadPoolExecutor(max_workers=fleet.settings.parallel) as pool:
-        surveys = pool.map(lambda name: _survey(fleet, name, ansible, program, say), names)
+        surveys = pool.map(look, names)
         return dict(zip(names, surveys, strict=True))
 
 
@@ -92,14 +97,22 @@ def ansible_runner(fleet: Fleet, ssh_config: Path) -> AnsibleRunner:
 
 
 def _survey(
-    fleet: Fleet, facility: str, ansible: AnsibleRunner, program: HostProgram, say: Say
+    fleet: Fleet,
+    facility: str,
+    ansible: AnsibleRunner,
+    program: HostProgram,
+    secrets: Secrets,
+    say: Say,
 ) -> FacilitySurvey:
     hosts = list(fleet.facilities[facility].hosts)
     say(f"{facility}: looking at {', '.join(hosts)}")
     taken_at = datetime.now(UTC)
     with TemporaryDirectory(prefix="inventory-", dir=fleet.state) as directory:
         inventory.write(inventory.render(fleet, facility), Path(directory))
-        outcomes = ansible.run("survey", inventory=Path(directory), hosts=hosts, extra_vars={})
+        outcomes = ansible.run(
+            "survey", inventory=Path(directory), hosts=hosts, extra_vars={},
+            hide=secrets_of(fleet, facility, secrets),
+        )  # fmt: skip
     answers = {name: outcome.data for name, outcome in outcomes.items() if outcome.is_done}
     failures = {name: _told(one) for name, one in outcomes.items() if not one.is_done}
     found = facility_survey(facility, answers, failures=failures, taken_at=taken_at)
@@ -117,6 +130,12 @@ def _told(outcome: HostOutcome) -> str:
     is_reached = outcome.task and outcome.status != "unreachable"
     where = f" in '{outcome.task}'" if is_reached else ""
     return f"{outcome.status}{where}: {outcome.because}"
+
+
+def secrets_of(fleet: Fleet, facility: str, secrets: Secrets) -> list[str]:
+    """What must not be in anything that is told of a facility's hosts, the longest first."""
+    hosts = fleet.facilities[facility].hosts.values()
+    return sorted({each for host in hosts for each in secrets.known(host)}, key=len, reverse=True)
 
 
 def earlier_attempts(fleet: Fleet) -> dict[str, int]:

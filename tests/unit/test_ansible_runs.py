@@ -57,7 +57,9 @@ MODULE = """\
 from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule({"refuse": {"type": "bool"}}, supports_check_mode=True)
 refusals = ["not now", "nor web-secret"] if module.params["refuse"] else []
-module.exit_json(wardship={"release": "1.10.1", "refusals": refusals})
+survey = {"name": "web-secret", "differences": ["web-secret is another"]}
+found = {"release": "1.10.1", "refusals": refusals, "problems": ["web-secret"], "survey": survey}
+module.exit_json(wardship=found if refusals else {"release": "1.10.1"})
 """
 
 
@@ -121,6 +123,28 @@ def test_refusals_are_told_all_and_are_not_done(outcomes: dict[str, HostOutcome]
     refused = outcomes["refused"]
     assert refused.status == "refused"
     assert refused.refusals == ("not now", "nor ********")
+
+
+def test_what_is_found_in_words_holds_no_secret_and_names_stay(
+    outcomes: dict[str, HostOutcome],
+) -> None:
+    found = outcomes["refused"].data
+    assert found["problems"] == ["********"]
+    assert found["survey"] == {"name": "web-secret", "differences": ["******** is another"]}
+
+
+def test_a_difference_that_a_module_did_not_mask_holds_no_secret(
+    place: Path, tmp_path: Path
+) -> None:
+    text = "url = https://me:hidden-1@peer/\napi_key: hidden-2\nplain = this-run\nsize = 3\n"
+    outcome = runner(place).run(
+        "stage", inventory=place / "hosts.yml", hosts=["good"], check=True, hide=["this-run"],
+        extra_vars={"dest": str(tmp_path / "written"), "text": text},
+    )["good"]  # fmt: skip
+    (difference,) = outcome.differences
+    assert difference.text.splitlines()[-4:] == [
+        "+url = https://(secret)@peer/", "+api_key: (secret)", "+plain = ********", "+size = 3"
+    ]  # fmt: skip
 
 
 def test_a_host_that_does_not_answer_is_unreachable(outcomes: dict[str, HostOutcome]) -> None:

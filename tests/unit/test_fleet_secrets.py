@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
@@ -45,6 +46,27 @@ def test_the_environments_password_opens_the_vault_first(tmp_path: Path) -> None
 
 def test_an_environment_reference_is_resolved(tmp_path: Path) -> None:
     assert Secrets(a_fleet(tmp_path), {"X": "hunter2"}).resolve(SecretRef(env="X")) == "hunter2"
+
+
+def test_the_secrets_of_a_host_that_are_here_are_known_and_the_others_left_out(
+    tmp_path: Path,
+) -> None:
+    fleet = a_fleet(tmp_path)
+    host = fleet.facilities["hospital-a"].hosts["pacs-a"]
+    assert Secrets(fleet, {"WEB_PASSWORD": "hunter2"}).known(host) == ("hunter2",)
+
+
+def test_a_vault_that_does_not_open_is_not_tried_again_for_each_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = fleet_with(tmp_path, encrypted("pacs_a: hunter2\n"), password="wrong")
+    host = fleet.facilities["hospital-a"].hosts["pacs-a"]
+    refs = {name: SecretRef(vault="pacs_a") for name in ("one", "two", "three")}
+    secrets = Secrets(fleet, {})
+    opening = Mock(side_effect=secrets._open)
+    monkeypatch.setattr(secrets, "_open", opening)
+    assert secrets.known(host.model_copy(update={"secrets": refs})) == ()
+    assert opening.call_count == 1
 
 
 @pytest.mark.parametrize("environment", [{}, {"X": ""}])

@@ -78,6 +78,27 @@ def test_secrets_in_lists_and_addresses_are_hidden(given: dict[str, Any]) -> Non
     assert 'Servers[0].Url = "https://(secret)@peer/"' in shown["after"].splitlines()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "url = postgresql://user:hid/den@x@db/orthanc",
+        "  password: hidden",
+        "export API_KEY='hidden here'",
+        "Authorization: Bearer hidden-token",
+        "fetch https://peer/x?token=hidden&y=1",
+        "AccountKey=hidden==;EndpointSuffix=net",
+        "-----BEGIN EC PRIVATE KEY-----\nhidden\n-----END EC PRIVATE KEY-----",
+    ],
+)
+def test_a_plain_text_shows_its_lines_without_credentials(given: dict[str, Any], text: str) -> None:
+    given["masked"] = []
+    given["contents"]["a.json"] = text
+    Path(given["compare"], "a.json").write_text(text.replace("hid", "hidhid"))
+    (shown,) = files.difference(given)
+    assert shown["before"] != shown["after"]
+    assert "hid" not in json.dumps(shown)
+
+
 def test_only_a_password_in_an_address_that_moved_is_a_difference(given: dict[str, Any]) -> None:
     given["contents"]["a.json"] = json.dumps({"Url": "https://user:hidden-2@peer/"})
     Path(given["compare"], "a.json").write_text(json.dumps({"Url": "https://user:hidden-1@peer/"}))

@@ -70,6 +70,27 @@ def test_a_setting_that_the_declaration_names_itself_may_change() -> None:
     assert intended == ["the setting StableAge is 7 there, declared is 60"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"OrthancPeers": {"other": ["http://peer/", "user", "hidden-1"]}},
+        {"DicomWeb": {"Servers": [{"Url": "https://user:hid/den@peer/", "Password": "hidden-2"}]}},
+        {"DicomWeb": {"Servers": {"other": {"Url": "http://peer/", "X": "hidden-3"}}}},
+        {"PostgreSQL": {"ConnectionUri": "host=db password='hidden 4' user=o"}},
+        {"Remote": [["https://peer/", "user", "hidden-5"]]},
+    ],
+)
+def test_a_setting_that_may_change_shows_no_secret_however_deep(value: dict[str, Any]) -> None:
+    (name,) = value
+    declared = {name: dict.fromkeys(value[name]) if isinstance(value[name], dict) else 1}
+    found = survey.differences(
+        live(**value), DECLARED | declared, declared, ["OrthancPeers", "Servers"]
+    )
+    text = " ".join([*found[0], *found[1]])
+    assert f"the setting {name}" in text
+    assert "hid" not in text
+
+
 def test_an_ae_may_be_configured_as_an_object() -> None:
     entry = {"AET": "CT1", "Host": "10.0.0.9", "Port": 104}
     modalities = {"probe": ["WARDSHIP", "127.0.0.1", 11112], "ct": entry}

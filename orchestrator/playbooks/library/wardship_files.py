@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.wardship_masks import lines
+from ansible.module_utils.wardship_masks import lines, scrubbed
 
 DOCUMENTATION = r"""
 module: wardship_files
@@ -71,7 +71,9 @@ def shown(text, masked, other=None):
         found = parsed(text)
     except ValueError:
         # What is no JSON may hold a secret anywhere.
-        return f"(not JSON, {len(text)} characters, not shown)\n" if masked else text
+        if masked:
+            return f"(not JSON, {len(text)} characters, not shown)\n"
+        return scrubbed(text, other)
     try:
         twin = parsed(other or "null")
     except ValueError:

@@ -38,6 +38,7 @@ options:
   paths: {type: list, elements: path, required: true, description: [What the configuration is.]}
   declared: {type: dict, required: true, description: [The configuration to be, without secrets.]}
   chosen: {type: dict, default: {}, description: [Settings that the declaration names itself.]}
+  masked: {type: list, elements: str, default: [], description: [More names of secrets.]}
 author: [wardship]
 """
 
@@ -189,7 +190,8 @@ def surveyed(given):
         # Orthanc knows more AEs than its files where it keeps them in its database.
         live["DicomModalities"] = {**live.get("DicomModalities", {}), **_in_database(live, known)}
         survey["ae_table"] = ae_table(live["DicomModalities"], given["declared"]["DicomModalities"])
-        undeclared, intended = differences(live, given["declared"], given["chosen"])
+        told = (given["declared"], given["chosen"], given["masked"])
+        undeclared, intended = differences(live, *told)
         problems += undeclared
         survey["differences"] = intended
     return {"survey": survey, "problems": problems, "received_ago": ago}
@@ -213,6 +215,7 @@ def main():
             "paths": {"type": "list", "elements": "path", "required": True},
             "declared": {"type": "dict", "required": True},
             "chosen": {"type": "dict", "default": {}},
+            "masked": {"type": "list", "elements": "str", "default": [], "no_log": False},
         },
         supports_check_mode=True,
     )

@@ -39,7 +39,7 @@ def ae_table(known, declared):
     ]
 
 
-def differences(live, declared, chosen):
+def differences(live, declared, chosen, masked=()):
     """``(undeclared, intended)``: what would be lost or be another after a change, in words.
 
     A setting may become another only where the declaration names it itself (``chosen``): that is
@@ -59,7 +59,7 @@ def differences(live, declared, chosen):
     skip = {"DicomModalities", "RegisteredUsers", "Plugins"}
     rest = {name: value for name, value in live.items() if name not in skip}
     undeclared, named = [], []
-    for is_chosen, told in _settings(rest, declared, chosen):
+    for is_chosen, told in _settings(rest, declared, chosen, masked):
         (named if is_chosen else undeclared).append(told)
     return sorted([*problems, *undeclared]), sorted([*intended, *named])
 
@@ -100,7 +100,7 @@ def _entry(modality):
     return list(modality[:3])
 
 
-def _settings(live, declared, chosen, prefix=""):
+def _settings(live, declared, chosen, masked, prefix=""):
     for name, value in live.items():
         path = prefix + name
         picked = chosen.get(name) if isinstance(chosen, dict) else None
@@ -108,9 +108,9 @@ def _settings(live, declared, chosen, prefix=""):
             if path != "PostgreSQL.Password":
                 yield False, f"the setting {path} is made there and not declared (orthanc_extra)"
         elif isinstance(value, dict) and isinstance(declared[name], dict):
-            yield from _settings(value, declared[name], picked, f"{path}.")
+            yield from _settings(value, declared[name], picked, masked, f"{path}.")
         elif value != declared[name]:
-            hidden = any(map(is_secret, path.split(".")))
-            there = shown_value(value, declared[name], hidden=hidden)
-            told = shown_value(declared[name], value, hidden=hidden)
+            hidden = any(is_secret(each, masked) for each in path.split("."))
+            there = shown_value(value, declared[name], masked, hidden=hidden)
+            told = shown_value(declared[name], value, masked, hidden=hidden)
             yield picked is not None, f"the setting {path} is {there} there, declared is {told}"
