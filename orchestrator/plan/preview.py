@@ -7,7 +7,8 @@ what a person can read. Nothing is left out of the plan itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from orchestrator.fleet.model import Model
@@ -41,10 +42,22 @@ class Place(Model):
     room: tuple[Room, ...]
 
 
+class Variant(Model):
+    """Hosts of a group for which the same is predicted, but for their own names.
+
+    ``hosts`` as ``facility/host``; texts are the first one's. ``predicted`` is None where check
+    mode was not asked; ``intended`` is then all that is known, from the survey.
+    """
+
+    hosts: tuple[str, ...]
+    intended: tuple[str, ...]
+    predicted: tuple[FileDifference, ...] | None
+
+
 class Group(Model):
     """Hosts to which the same happens. Texts are those of the first, with its own names.
 
-    ``captured``: what a restore puts back. ``predicted`` is None where check mode was not asked.
+    ``captured``: what a restore puts back.
     """
 
     product: str
@@ -53,8 +66,7 @@ class Group(Model):
     hosts: tuple[Place, ...]
     steps: tuple[Step, ...]
     captured: tuple[str, ...]
-    intended: tuple[str, ...]
-    predicted: tuple[FileDifference, ...] | None
+    variants: tuple[Variant, ...]
     unknown: tuple[str, ...]
 
 
@@ -78,9 +90,12 @@ class Preview(Model):
     refusals: tuple[RefusedGroup, ...]
 
 
+Member = tuple[ChangeSet, HostChange]
+
+
 def preview(plan: Plan) -> Preview:
     """What the plan will do."""
-    alike: dict[str, list[tuple[ChangeSet, HostChange]]] = {}
+    alike: dict[Hashable, list[Member]] = {}
     for change_set in plan.change_sets:
         for host in change_set.hosts:
             alike.setdefault(_sameness(change_set, host), []).append((change_set, host))
@@ -93,9 +108,8 @@ def preview(plan: Plan) -> Preview:
     )
 
 
-def _group(members: Sequence[tuple[ChangeSet, HostChange]]) -> Group:
+def _group(members: Sequence[Member]) -> Group:
     _, first = members[0]
-    predicted = first.prediction.differences if first.prediction else None
     return Group(
         product=first.product,
         from_release=first.from_release,
@@ -112,36 +126,48 @@ def _group(members: Sequence[tuple[ChangeSet, HostChange]]) -> Group:
         ),
         steps=tuple(_steps(first)),
         captured=(*(f"{each.name} ({each.path})" for each in first.volumes), *first.paths),
-        intended=first.differences,
-        predicted=predicted,
-        unknown=tuple(_unknown(first)),
+        variants=tuple(_variants(members)),
+        unknown=tuple(_unknown(members)),
     )
 
 
-def _sameness(change_set: ChangeSet, host: HostChange) -> str:
-    """What happens to a host, without what is only its own name for it."""
-    differences = host.prediction.differences if host.prediction else None
-    text = repr(
-        (
-            (host.product, host.from_release, host.to_release),
-            tuple(_steps(host)),
-            (host.volumes, host.paths, host.limits),
-            host.differences,
-            differences and [(each.path, changed_lines(each.text)) for each in differences],
+def _sameness(change_set: ChangeSet, host: HostChange) -> Hashable:
+    """What is done to a host, without what is only its own name for it."""
+    places = neutral(repr((host.volumes, host.paths)), own_names(change_set.facility, host))
+    return (
+        (host.product, host.from_release, host.to_release, host.artifact, host.root),
+        (host.services, host.install, host.snapshot, host.door_tcp, host.suites, host.limits),
+        places,
+    )
+
+
+def _variants(members: Sequence[Member]) -> Iterator[Variant]:
+    alike: dict[Hashable, list[Member]] = {}
+    for change_set, host in members:
+        found = host.prediction.differences if host.prediction else None
+        told = found and [(each.path, changed_lines(each.text)) for each in found]
+        names = own_names(change_set.facility, host)
+        key = neutral(repr((host.differences, told)), names), found is None
+        alike.setdefault(key, []).append((change_set, host))
+    for same in alike.values():
+        first = same[0][1]
+        yield Variant(
+            hosts=tuple(f"{change_set.facility}/{host.host}" for change_set, host in same),
+            intended=first.differences,
+            predicted=first.prediction.differences if first.prediction else None,
         )
-    )
-    return neutral(text, own_names(change_set.facility, host))
 
 
 def own_names(facility: str, host: HostChange) -> Mapping[str, str]:
     """A host's own names, and what stands for them where hosts are compared."""
     names = {host.host: "{host}", facility: "{facility}", host.address: "{address}"}
+    names |= {facility.upper(): "{FACILITY}", host.host.upper(): "{HOST}"}
     return names | ({host.dicom.ae_title: "{AE title}"} if host.dicom else {})
 
 
 def neutral(text: str, names: Mapping[str, str]) -> str:
     """A text with own names replaced, where they stand as whole words."""
-    known = sorted(filter(None, names), key=len, reverse=True)
+    known = sorted((one for one in names if one and one in text), key=len, reverse=True)
     if not known:
         return text
     pattern = rf"(?<![\w.-])(?:{'|'.join(map(re.escape, known))})(?![\w-])"
@@ -155,6 +181,22 @@ def changed_lines(diff: str) -> tuple[str, ...]:
         for line in diff.splitlines()
         if line[:1] in ("+", "-") and not line.startswith(("+++", "---"))
     )
+
+
+def changes(diff: str) -> tuple[str, ...]:
+    """What goes (-), what comes (+), and what becomes another (~) in one line: ``A = 1 → 2``."""
+    lines = changed_lines(diff)
+    parts = [(line[0], *line[1:].partition(" = ")) for line in lines]
+    seen = Counter((sign, name) for sign, name, equals, _ in parts if equals)
+    moved = {name for sign, name in seen if sign == "+" and seen["+", name] == seen["-", name] == 1}
+    before = {name: value for sign, name, _, value in parts if sign == "-" and name in moved}
+    told = []
+    for (sign, name, equals, value), line in zip(parts, lines, strict=True):
+        if not equals or name not in moved:
+            told.append(f"{sign} {line[1:].strip()}")
+        elif sign == "+":
+            told.append(f"~ {name.strip()} = {before[name]} → {value}")
+    return tuple(told)
 
 
 def _refused(refusals: Sequence[Refusal]) -> Iterator[RefusedGroup]:
@@ -191,13 +233,16 @@ def _steps(host: HostChange) -> Iterator[Step]:
     yield Step(phase="open", clinic="open", does=f"ports {ports} reachable again")
 
 
-def _unknown(host: HostChange) -> Iterator[str]:
+def _unknown(members: Sequence[Member]) -> Iterator[str]:
+    _, host = members[0]
     yield (
         f"what {host.product} {host.to_release} does to its own data when it first starts:"
         " the checks judge it, the snapshot is the way back"
     )
-    if host.prediction is None:
-        yield "what becomes different in its configuration: check mode was not asked"
+    unasked = sum(host.prediction is None for _, host in members)
+    if unasked:
+        where = f" at {unasked} hosts" if unasked > 1 else ""
+        yield f"what becomes different in its configuration{where}: check mode was not asked"
 
 
 def _size(count: int) -> str:

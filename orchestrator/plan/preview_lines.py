@@ -6,13 +6,14 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from orchestrator.plan.model import Basis, FileDifference, Room
-from orchestrator.plan.preview import Group, Place, Preview, RefusedGroup, changed_lines
+from orchestrator.plan.model import Basis, Room
+from orchestrator.plan.preview import Group, Place, Preview, RefusedGroup, Variant, changes
 from orchestrator.plan.room import mib
 
 WIDTH = 100
-#: Lines of one file's difference, and names in one list, before the rest is only counted.
-MOST_LINES, MOST_NAMES = 20, 12
+#: Lines of one file's difference, names in one list, and kinds of predictions in one group, before
+#: the rest is only counted.
+MOST_LINES, MOST_NAMES, MOST_VARIANTS = 20, 12, 8
 
 
 def lines(shown: Preview) -> Iterator[str]:
@@ -57,8 +58,6 @@ def _group(group: Group) -> Iterator[str]:
         clinic = "OUT " if step.clinic == "out" else "open"
         yield from folded(f"    {clinic}  {step.phase:<9} {step.does}", " " * 20)
     yield from folded(f"    a restore puts back: {', '.join(group.captured)}", " " * 8)
-    for intended in group.intended:
-        yield from folded(f"    will be another: {intended}", " " * 8)
     yield from _predicted(group)
     yield "  unknown until run"
     for unknown in group.unknown:
@@ -70,24 +69,51 @@ def _group(group: Group) -> Iterator[str]:
 
 
 def _predicted(group: Group) -> Iterator[str]:
-    if group.predicted is None:
+    if any(variant.predicted is not None for variant in group.variants):
+        yield "  predicted by check mode"
+    elif any(variant.intended for variant in group.variants):
+        yield "  intended by the declaration"
+    else:
         return
-    like = "" if len(group.hosts) == 1 else f", as at {group.hosts[0].host}"
-    yield f"  predicted by check mode{like}"
-    if not group.predicted:
-        yield "    no file of the configuration becomes another"
-    for file in group.predicted:
-        yield from _file(file)
+    for variant in group.variants[:MOST_VARIANTS]:
+        indent = " " * 4
+        if len(group.variants) > 1:
+            count = "" if len(variant.hosts) == 1 else f"{len(variant.hosts)} hosts: "
+            yield from folded(f"    at {count}{names(variant.hosts)}", " " * 8)
+            indent = " " * 6
+        yield from _variant(variant, indent)
+    if further := group.variants[MOST_VARIANTS:]:
+        hosts = sum(len(variant.hosts) for variant in further)
+        yield f"    … {len(further)} more kinds, at {hosts} hosts: the page, or --json"
 
 
-def _file(file: FileDifference) -> Iterator[str]:
-    changed = changed_lines(file.text)
-    gone = sum(line.startswith("-") for line in changed)
-    yield from folded(f"    {file.path}: {gone} lines go, {len(changed) - gone} come", " " * 6)
-    for line in changed[:MOST_LINES]:
-        yield _cut(f"      {line[0]} {line[1:].strip()}")
-    if len(changed) > MOST_LINES:
-        yield f"      … {len(changed) - MOST_LINES} more lines: wardship plan --json"
+def _variant(variant: Variant, indent: str) -> Iterator[str]:
+    if variant.predicted is None:
+        for intended in variant.intended:
+            yield from folded(f"{indent}{intended}", f"{indent}  ")
+        return
+    if not variant.predicted:
+        yield f"{indent}no file of the configuration becomes another"
+    like = f" (as at {variant.hosts[0]})" if len(variant.hosts) > 1 else ""
+    for file in variant.predicted:
+        told = changes(file.text)
+        yield from folded(f"{indent}{file.path}: {counted(told)}{like}", f"{indent}  ")
+        yield from (_cut(f"{indent}  {line}") for line in told[:MOST_LINES])
+        if len(told) > MOST_LINES:
+            yield f"{indent}  … {len(told) - MOST_LINES} more: the page, or --json"
+
+
+def counted(told: Sequence[str]) -> str:
+    """How much of a file becomes another, goes and comes, in words."""
+    words = {
+        "~": ("becomes another", "become another"), "-": ("goes", "go"), "+": ("comes", "come")
+    }  # fmt: skip
+    counts = Counter(line[0] for line in told)
+    return ", ".join(
+        f"{counts[sign]} {one if counts[sign] == 1 else many}"
+        for sign, (one, many) in words.items()
+        if counts[sign]
+    )
 
 
 def outage(hosts: Sequence[Place]) -> str:

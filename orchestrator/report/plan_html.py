@@ -12,9 +12,12 @@ import jinja2
 
 from orchestrator import resources
 from orchestrator.plan.model import Plan
-from orchestrator.plan.preview import Preview, changed_lines
-from orchestrator.plan.preview_lines import duration
+from orchestrator.plan.preview import Group, Preview, changes
+from orchestrator.plan.preview_lines import counted, duration, outage, room
 from orchestrator.plan.room import mib
+
+#: Hosts that are told one by one; of more, a group is told as a whole, with their names.
+MOST_ROWS = 60
 
 
 def to_html(plan: Plan, shown: Preview) -> str:
@@ -26,12 +29,23 @@ def to_html(plan: Plan, shown: Preview) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(changed=changed_lines, duration=duration, mib=mib)
+    env.filters.update(
+        changes=changes, counted=counted, duration=duration, mib=mib, outage=outage, room=room,
+        by_facility=_by_facility,
+    )  # fmt: skip
     return env.get_template("plan.html.j2").render(
         plan=plan,
+        most=MOST_ROWS,
         shown=shown,
         made=f"{plan.made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         hosts=sum(len(group.hosts) for group in shown.groups),
         facilities=len({one.facility for group in shown.groups for one in group.hosts}),
         refused=len({name for one in shown.refusals for name in one.facilities}),
     )
+
+
+def _by_facility(group: Group) -> dict[str, list[str]]:
+    places: dict[str, list[str]] = {}
+    for one in group.hosts:
+        places.setdefault(one.facility, []).append(one.host)
+    return places

@@ -11,7 +11,7 @@ from orchestrator.plan.compare import lines as difference_lines
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.model import ChangeSet, FileDifference, HostChange, Plan, Prediction
 from orchestrator.plan.outage import Measured, Measurements
-from orchestrator.plan.preview import preview
+from orchestrator.plan.preview import changes, preview
 from orchestrator.plan.preview_lines import WIDTH, lines, outage
 from orchestrator.report.plan_html import to_html
 from orchestrator.survey.model import SpaceSurvey
@@ -62,9 +62,48 @@ def test_nine_thousand_equal_hosts_are_one_group_that_fits_a_screen(plan: Plan) 
     assert any("9000 hosts: hospital-0/pacs-0" in line for line in shown)
 
 
-def test_a_host_with_another_prediction_is_a_group_of_its_own(plan: Plan) -> None:
+def test_a_host_with_another_prediction_is_told_apart_in_its_group(plan: Plan) -> None:
     odd = many(plan, 5, prediction=Prediction())
-    assert [len(group.hosts) for group in preview(odd).groups] == [4, 1]
+    (group,) = preview(odd).groups
+    assert [len(variant.hosts) for variant in group.variants] == [4, 1]
+    told = list(lines(preview(odd)))
+    assert "    at hospital-4/pacs-4" in told
+    assert "      no file of the configuration becomes another" in told
+
+
+def test_a_host_to_which_something_else_is_done_is_a_group_of_its_own(plan: Plan) -> None:
+    assert [len(one.hosts) for one in preview(many(plan, 5, to_release="1.13.0")).groups] == [4, 1]
+
+
+def test_hundreds_of_kinds_of_predictions_are_counted(plan: Plan) -> None:
+    change_sets = tuple(
+        one.model_copy(
+            update={
+                "hosts": (
+                    one.anchor.model_copy(
+                        update={
+                            "prediction": Prediction(
+                                differences=(FileDifference(path="/etc/x", text=f"+Age = {n}"),)
+                            )
+                        }
+                    ),
+                )
+            }
+        )
+        for n, one in enumerate(many(plan, 300).change_sets)
+    )
+    told = list(lines(preview(plan.model_copy(update={"change_sets": change_sets}))))
+    assert len(told) < 60
+    assert "    … 292 more kinds, at 292 hosts: the page, or --json" in told
+
+
+def test_a_setting_that_moves_is_one_line() -> None:
+    diff = "--- a\n+++ b\n@@ -1 +1 @@\n-A = 1\n-Old = 2\n unchanged = 3\n+A = 2\n+New = 4\n+text"
+    assert changes(diff) == ("- Old = 2", "~ A = 1 → 2", "+ New = 4", "+ text")
+
+
+def test_lines_of_one_name_that_are_several_stay_apart() -> None:
+    assert changes("-A = 1\n-A = 2\n+A = 3") == ("- A = 1", "- A = 2", "+ A = 3")
 
 
 def test_a_host_whose_own_name_alone_differs_is_no_other_group(plan: Plan) -> None:
@@ -83,7 +122,7 @@ def test_a_host_whose_own_name_alone_differs_is_no_other_group(plan: Plan) -> No
         for change_set, difference in zip(many(plan, 5).change_sets[::4], (like, own), strict=True)
     ]
     both = plan.model_copy(update={"change_sets": tuple(change_sets)})
-    assert len(preview(both).groups) == 1
+    assert len(preview(both).groups[0].variants) == 1
 
 
 def test_what_check_mode_was_not_asked_is_unknown_and_not_no_difference(plan: Plan) -> None:
@@ -255,6 +294,13 @@ def test_hosts_that_came_and_went_are_counted_where_they_are_many(plan: Plan) ->
 
 def test_equal_plans_have_no_difference(plan: Plan) -> None:
     assert compare(plan, plan).is_nothing
+
+
+def test_the_page_of_nine_thousand_hosts_names_each_and_is_no_table_of_all(plan: Plan) -> None:
+    fleet = many(plan, 9000)
+    page = to_html(fleet, preview(fleet))
+    assert "<strong>hospital-8999</strong> pacs-8999" in page
+    assert len(page) < 1 << 20
 
 
 def test_the_page_escapes_what_comes_from_outside(plan: Plan) -> None:
