@@ -43,6 +43,9 @@ class _Installed:
     wanted: Callable[[str], bool] | None = None
     #: Change sets that another controller took over, and how this one was refused.
     refused: ClassVar[dict[str, str]] = {}
+    #: Change sets of which a step could not be written down, and why: kept here, because the
+    #: engine's own file lies on the same disk.
+    unwritten: ClassVar[dict[str, str]] = {}
 
 
 @DBOS.step(name="step")
@@ -56,6 +59,9 @@ def _step(change_set: str) -> str:
     except Superseded as error:
         _Installed.refused[change_set] = str(error)
         return SUPERSEDED
+    except Exception as error:
+        _Installed.unwritten[change_set] = str(error).partition("\n")[0]
+        return LEFT
 
 
 @DBOS.workflow(name="change", max_recovery_attempts=1_000_000)
@@ -73,7 +79,6 @@ class Engine:
         self._file = directory / "engine.sqlite"
         self._step = step
         self._wanted = wanted
-        self._submitted: dict[str, str] = {}
         self._guard = threading.Lock()
 
     def start(self, runner: Runner, *, parallel: int) -> bool:
@@ -110,16 +115,14 @@ class Engine:
                     workflow = f"{change_set}~{uuid4().hex[:8]}"
                     with SetWorkflowID(workflow):
                         DBOS.enqueue_workflow(_QUEUE, _change, change_set)
-                    self._submitted[change_set] = workflow
 
     def is_idle(self) -> bool:
         """Whether no workflow is under way."""
         return not self._live()
 
     def failures(self) -> dict[str, str]:
-        """Change sets whose workflow died of an error of ours, and the error."""
-        died = DBOS.list_workflows(status=["ERROR"], workflow_ids=list(self._submitted.values()))
-        return {_change_set_of(one.workflow_id): str(one.error) for one in died if self._submitted}
+        """Change sets that could not be gone on with, and the error."""
+        return dict(_Installed.unwritten)
 
     def refused(self) -> dict[str, str]:
         """Change sets that another controller took over, and how this one was refused."""

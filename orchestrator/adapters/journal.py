@@ -1,33 +1,43 @@
 """The journal: what happened, authoritative, in one SQLite file beside the fleet.
 
 Decides that a write under an old epoch is refused, that a facility has one unfinished change set at
-a time, and that the first cause of a restore stays.
+a time, and that the first cause of a restore stays. Every method may raise ``RestoreError``: what
+happens could not be written down, or not be read.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.journal_rows import as_record, in_the_way
-from orchestrator.adapters.journal_tables import DOCUMENTS, ENTRIES, EPOCHS, SETS, open_journal
+from orchestrator.adapters.journal_rows import as_record, in_the_way, objections
+from orchestrator.adapters.journal_tables import (
+    DOCUMENTS,
+    ENTRIES,
+    EPOCHS,
+    SETS,
+    open_journal,
+    told,
+)
 from orchestrator.errors import PlanError
-from orchestrator.plan.model import ChangeSet, Plan
+from orchestrator.plan.model import Plan
 from orchestrator.rollout.model import Event, Outcome, Record, State
-from orchestrator.rollout.phases import ENDS, is_abortable
+from orchestrator.rollout.phases import is_abortable
 from orchestrator.rollout.ports import Superseded
 
 
 class SqlJournal:
     """The journal on SQLite. One object a process; threads may share it."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, fleet: str = "") -> None:
         self.file = file
-        self._reader, self._writer = open_journal(file)
+        self._reader, self._writer = open_journal(file, fleet=fleet)
 
     def record(self, change_set: str) -> Record:
         """A change set with all its entries.
@@ -35,7 +45,7 @@ class SqlJournal:
         Raises:
             PlanError: no such change set.
         """
-        with self._reader.begin() as db:
+        with self._reading() as db:
             row = db.execute(sa.select(SETS).where(SETS.c.id == change_set)).mappings().first()
             if row is None:
                 raise PlanError(
@@ -46,21 +56,21 @@ class SqlJournal:
 
     def claim(self, facility: str, *, runner: str) -> int:
         """Raise the facility's epoch and give the new one."""
-        with self._writer.begin() as db:
+        with self._writing() as db:
             now = db.scalar(sa.select(EPOCHS.c.epoch).where(EPOCHS.c.facility == facility)) or 0
             self._set_epoch(db, facility, now + 1, runner)
             return now + 1
 
     def adopt(self, facility: str, *, at_least: int) -> None:
         """Let the next claim be above ``at_least``: what the hosts remember and we do not."""
-        with self._writer.begin() as db:
+        with self._writing() as db:
             known = db.execute(sa.select(EPOCHS).where(EPOCHS.c.facility == facility)).first()
             if known is None or known.epoch < at_least:
                 self._set_epoch(db, facility, at_least, known.runner if known else "")
 
     def begin(self, change_set: str, state: State, *, epoch: int, at: datetime) -> None:
         """A step begins."""
-        with self._writer.begin() as db:
+        with self._writing() as db:
             self._guard(db, change_set, epoch)
             self._write_entry(db, change_set, state, None, epoch=epoch, at=at)
 
@@ -76,7 +86,7 @@ class SqlJournal:
         seconds: float,
     ) -> None:
         """A step ended; the change set is in its next state, in the same transaction."""
-        with self._writer.begin() as db:
+        with self._writing() as db:
             self._guard(db, change_set, epoch)
             self._write_entry(
                 db, change_set, state, outcome, epoch=epoch, at=at, seconds=round(seconds, 3)
@@ -89,7 +99,7 @@ class SqlJournal:
 
     def keep(self, change_set: str, name: str, body: str, *, epoch: int) -> None:
         """Keep a document with the change set; a later one of the same name replaces it."""
-        with self._writer.begin() as db:
+        with self._writing() as db:
             self._guard(db, change_set, epoch)
             key = (DOCUMENTS.c.change_set == change_set) & (DOCUMENTS.c.name == name)
             db.execute(DOCUMENTS.delete().where(key))
@@ -98,13 +108,13 @@ class SqlJournal:
     def document(self, change_set: str, name: str) -> str | None:
         """A document that was kept."""
         key = (DOCUMENTS.c.change_set == change_set) & (DOCUMENTS.c.name == name)
-        with self._reader.begin() as db:
+        with self._reading() as db:
             return db.scalar(sa.select(DOCUMENTS.c.body).where(key))
 
     def documents(self, change_set: str) -> dict[str, str]:
         """Every document of a change set, by name."""
         query = sa.select(DOCUMENTS).where(DOCUMENTS.c.change_set == change_set)
-        with self._reader.begin() as db:
+        with self._reading() as db:
             return {row.name: row.body for row in db.execute(query)}
 
     def admit(self, plan: Plan, *, runner: str, at: datetime) -> None:
@@ -113,8 +123,8 @@ class SqlJournal:
         Raises:
             PlanError: a facility has another unfinished change set, or one of these was run before.
         """
-        with self._writer.begin() as db:
-            refusals = [why for cs in plan.change_sets for why in self._objections(db, cs)]
+        with self._writing() as db:
+            refusals = [why for cs in plan.change_sets for why in objections(db, cs)]
             if refusals:
                 raise PlanError(
                     "the plan was not started: " + "; ".join(refusals),
@@ -132,34 +142,18 @@ class SqlJournal:
                     )
                 )  # fmt: skip
 
-    def _objections(self, db: sa.Connection, cs: ChangeSet) -> list[str]:
-        settled = [state.value for state in ENDS - {State.NEEDS_HANDS}]
-        rows = db.execute(
-            sa.select(SETS).where(
-                (SETS.c.id == cs.id)
-                | ((SETS.c.facility == cs.facility) & SETS.c.state.not_in(settled))
-            )
-        ).mappings()
-        return [
-            f"{cs.facility} is held by change set {row['id']} ({row['state']}, "
-            f"run by {row['runner'] or 'nobody'})"
-            if row["state"] not in settled
-            else f"{row['id']} was run before and ended {row['state']}: plan again"
-            for row in rows
-        ]
-
     def records(self, *, plan: str | None = None) -> list[Record]:
         """Every change set, oldest first; of one plan if named by its digest."""
         query = sa.select(SETS).order_by(sa.literal_column("rowid"))
         if plan is not None:
             query = query.where(SETS.c.plan == plan)
-        with self._reader.begin() as db:
+        with self._reading() as db:
             return [as_record(db, row) for row in db.execute(query).mappings().all()]
 
     def attempts(self) -> dict[str, int]:
         """How many change sets each facility has had."""
         query = sa.select(SETS.c.facility, sa.func.count()).group_by(SETS.c.facility)
-        with self._reader.begin() as db:
+        with self._reading() as db:
             return {row[0]: row[1] for row in db.execute(query)}
 
     def request_abort(self, change_set: str) -> State:
@@ -168,7 +162,7 @@ class SqlJournal:
         Raises:
             PlanError: it is decided, or has ended.
         """
-        with self._writer.begin() as db:
+        with self._writing() as db:
             state = db.scalar(sa.select(SETS.c.state).where(SETS.c.id == change_set))
             if state is None:
                 raise PlanError(
@@ -186,7 +180,7 @@ class SqlJournal:
         self, change_set: str, to: State, *, because: str, epoch: int, at: datetime, runner: str
     ) -> None:
         """A person sends a change set another way (restore, clear); their reason is kept."""
-        with self._writer.begin() as db:
+        with self._writing() as db:
             self._guard(db, change_set, epoch)
             self._redirect(db, change_set, to, because, epoch=epoch, at=at, runner=runner)
 
@@ -198,7 +192,7 @@ class SqlJournal:
         Raises:
             PlanError: another change set of the facility came later, or is not finished.
         """
-        with self._writer.begin() as db:
+        with self._writing() as db:
             row = db.execute(sa.select(SETS).where(SETS.c.id == change_set)).mappings().one()
             if others := in_the_way(db, row):
                 raise PlanError(
@@ -239,9 +233,19 @@ class SqlJournal:
 
     def run_by(self, change_sets: list[str], *, runner: str) -> None:
         """Write down who runs these now, on the engine."""
-        with self._writer.begin() as db:
+        with self._writing() as db:
             named = SETS.update().where(SETS.c.id.in_(change_sets))
             db.execute(named.values(runner=runner, queued=True))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with told(self.file), self._reader.begin() as db:
+            yield db
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with told(self.file), self._writer.begin() as db:
+            yield db
 
     def close(self) -> None:
         """Let the file go."""

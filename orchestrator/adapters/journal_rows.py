@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from orchestrator.adapters.journal_tables import ENTRIES, EPOCHS, SETS
 from orchestrator.plan.model import ChangeSet
 from orchestrator.rollout.model import Entry, Record, State
+from orchestrator.rollout.phases import ENDS
 
 
 def as_record(db: sa.Connection, row: sa.RowMapping) -> Record:
@@ -49,4 +50,22 @@ def in_the_way(db: sa.Connection, row: sa.RowMapping) -> list[str]:
         for other in found
         if other.state not in without_trace
         and (other.number > this or other.state != State.COMMITTED)
+    ]
+
+
+def objections(db: sa.Connection, change_set: ChangeSet) -> list[str]:
+    """Why a change set may not be taken in: its facility is held, or it was run before."""
+    settled = [state.value for state in ENDS - {State.NEEDS_HANDS}]
+    rows = db.execute(
+        sa.select(SETS).where(
+            (SETS.c.id == change_set.id)
+            | ((SETS.c.facility == change_set.facility) & SETS.c.state.not_in(settled))
+        )
+    ).mappings()
+    return [
+        f"{change_set.facility} is held by change set {row['id']} ({row['state']}, "
+        f"run by {row['runner'] or 'nobody'})"
+        if row["state"] not in settled
+        else f"{row['id']} was run before and ended {row['state']}: plan again"
+        for row in rows
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from orchestrator.errors import LabError
 from orchestrator.lab.run import attempt
@@ -25,9 +26,9 @@ _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def missing_packages(has: Callable[[str], bool]) -> list[str]:
+def missing_packages(has: Callable[[str], bool], tools: Mapping[str, str] = TOOLS) -> list[str]:
     """The packages to install, given a function that says whether a program is there."""
-    return sorted({package for program, package in TOOLS.items() if not has(program)})
+    return sorted({package for program, package in tools.items() if not has(program)})
 
 
 def ensure_tools(say: Callable[[str], None]) -> None:
@@ -40,13 +41,21 @@ def ensure_tools(say: Callable[[str], None]) -> None:
         raise LabError(
             "the lab makes namespaces and mounts, which needs root", hint="run it with sudo"
         )
-    packages = missing_packages(_is_there)
-    if not os.path.exists(_KEYRING):  # noqa: PTH110 (a path that is only ever looked at)
-        packages.append("debian-archive-keyring")
+    keyring = {} if Path(_KEYRING).exists() else {_KEYRING: "debian-archive-keyring"}
+    ensure({**TOOLS, **keyring}, say)
+    _need_btrfs()
+
+
+def ensure(tools: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Install the packages of those programs that are missing.
+
+    Raises:
+        LabError: they cannot be had.
+    """
+    packages = missing_packages(_is_there, tools)
     if packages:
         say(f"installing {', '.join(packages)}")
         _install(packages)
-    _need_btrfs()
 
 
 def _install(packages: list[str]) -> None:

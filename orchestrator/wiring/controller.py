@@ -15,7 +15,7 @@ from pathlib import Path
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.journal import SqlJournal, utc_now
 from orchestrator.adapters.locks import Runner, is_alive
-from orchestrator.errors import PlanError, WardshipError
+from orchestrator.errors import PlanError
 from orchestrator.fleet.model import Fleet
 from orchestrator.plan.model import Plan
 from orchestrator.report.build import build
@@ -25,6 +25,7 @@ from orchestrator.rollout.model import Record
 from orchestrator.rollout.phases import ENDS, restore_from, was_reversed
 from orchestrator.rollout.ports import Superseded
 from orchestrator.rollout.steps import Steps
+from orchestrator.wiring import room
 from orchestrator.wiring.ports import make_steps, render_inventories
 
 #: How often the journal is looked at while others or the engine work, in seconds.
@@ -41,7 +42,7 @@ class Controller:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self.directory = fleet.state
-        self.journal = SqlJournal(self.directory / "journal.sqlite")
+        self.journal = SqlJournal(self.directory / "journal.sqlite", fleet=fleet.settings.fleet)
         self.runner = Runner.this()
         self.refused: dict[str, str] = {}
 
@@ -68,6 +69,7 @@ class Controller:
             )
         if not plan.change_sets:
             raise PlanError("the plan changes nothing", hint="wardship plan says why")
+        room.need(self.directory)
         render_inventories(self.fleet, plan)
         self.journal.admit(plan, runner=str(self.runner), at=utc_now())
         return [one.id for one in plan.change_sets]
@@ -94,7 +96,8 @@ class Controller:
         or were taken over. ``watch`` sees the records again and again.
 
         Raises:
-            WardshipError: a step could not be written down (journal, disk): nothing is lost.
+            PlanError, RestoreError: what happens could not be written down: nothing is lost, but
+                a hospital may be shut until it is gone on with.
         """
         steps = self.steps()
         engine = Engine(
@@ -104,6 +107,8 @@ class Controller:
         )
         running, scanned = False, 0.0
         failed: dict[str, str] = {}
+        records = [self.journal.record(one) for one in change_sets]
+        room.need(self.directory)
         try:
             while True:
                 running = running or engine.start(
@@ -111,6 +116,8 @@ class Controller:
                 )
                 if running:
                     self.refused = engine.refused()
+                if running and not room.is_left(self.directory):
+                    break
                 if running and time.monotonic() - scanned > RESCAN:
                     failed = engine.failures()
                     engine.submit(self._to_run() - failed.keys() - self.refused.keys())
@@ -124,12 +131,9 @@ class Controller:
         finally:
             if running:
                 engine.stop()
-        if failed:
-            told = "; ".join(f"{one}: {error}" for one, error in failed.items())
-            raise WardshipError(
-                f"not written down, and so not gone on with: {told}",
-                hint="mend that, then: wardship run PLAN --resume; the host keeps what it has done",
-            )
+        if failed or any(not self._is_over(one, failed) for one in records):
+            records = [self.journal.record(one) for one in change_sets]
+            raise room.stopped(self.directory, records, failed)
         return records
 
     def restore(self, change_set: str, *, because: str, takeover: bool, watch: Watch) -> Record:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab.pacs import Pacs, make_lab
+from tests.lab.ward import Ward
 
 
 @pytest.fixture(scope="session")
 def hospital() -> Iterator[Pacs]:
-    """The lab ``tests`` with the host that has PAM and logind, as real ones have."""
-    demo = make_lab("tests", "pacs-b")
+    """The lab ``WARDSHIP_TEST_LAB``, else ``tests``; its host has PAM and logind."""
+    demo = make_lab(os.environ.get("WARDSHIP_TEST_LAB", "tests"), "pacs-b")
     try:
         yield Pacs(demo, "pacs-b")
     finally:
         demo.lab.down()
+
+
+@pytest.fixture(scope="session")
+def ward(hospital: Pacs) -> Ward:
+    """The same hospital for tests that go from change to change, and reset it only if they must."""
+    return Ward(hospital)
 
 
 @pytest.fixture

@@ -56,9 +56,12 @@ class Pacs:
         self.fleet = demo.fleet_directory
         self.state = self.fleet / ".wardship"
         self.run = demo.run(host)
+        #: The last change left nothing: the next may begin without a reset.
+        self.is_as_found = False
 
     def reset(self) -> None:
         """The hospital as found, the fleet as declared, no journal."""
+        self.is_as_found = False
         self.demo.reset(self.host)
         shutil.rmtree(self.state, ignore_errors=True)
         self.settings(release="1.12.7")

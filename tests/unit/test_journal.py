@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.journal import SqlJournal
-from orchestrator.errors import PlanError, WardshipError
+from orchestrator.errors import PlanError, RestoreError
 from orchestrator.rollout.model import Outcome, State
 from orchestrator.rollout.ports import Superseded
 from tests.crash.change_sets import change_set, plan
@@ -107,13 +109,82 @@ def test_a_journal_of_a_newer_wardship_is_refused_and_left_alone(tmp_path: Path)
     SqlJournal(file).close()
     with sqlite3.connect(file) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(WardshipError, match="newer wardship"):
+    before = file.read_bytes()
+    with pytest.raises(PlanError, match=r"newer wardship \(schema 99, ours 1\)"):
         SqlJournal(file)
+    assert file.read_bytes() == before
 
 
 def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "journal.sqlite"
     file.write_bytes(b"not a database" * 100)
-    with pytest.raises(WardshipError, match="cannot be used as a journal"):
+    with pytest.raises(PlanError, match="cannot be used as a journal"):
         SqlJournal(file)
     assert file.read_bytes() == b"not a database" * 100
+
+
+def test_a_truncated_journal_is_refused_and_left_alone(journal: SqlJournal) -> None:
+    journal.close()
+    whole = journal.file.read_bytes()
+    journal.file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PlanError, match=r"damaged|cannot be used as a journal: .*malformed"):
+        SqlJournal(journal.file)
+    assert journal.file.read_bytes() == whole[: len(whole) // 2]
+
+
+def test_a_journal_with_a_page_overwritten_is_refused(journal: SqlJournal) -> None:
+    journal.close()
+    pages = bytearray(journal.file.read_bytes())
+    pages[4096:8192] = b"\xff" * 4096
+    journal.file.write_bytes(pages)
+    with pytest.raises(PlanError, match=r"damaged|cannot be used as a journal"):
+        SqlJournal(journal.file)
+
+
+def test_a_database_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    with sqlite3.connect(file) as db:
+        db.execute("CREATE TABLE something (else_ TEXT)")
+    before = file.read_bytes()
+    with pytest.raises(PlanError, match="it has no table change_sets"):
+        SqlJournal(file)
+    assert file.read_bytes() == before
+
+
+def test_the_journal_of_another_fleet_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    SqlJournal(file, fleet="north").close()
+    SqlJournal(file, fleet="north").close()
+    with pytest.raises(PlanError, match="the journal of the fleet north, and this one is south"):
+        SqlJournal(file, fleet="south")
+
+
+def test_a_journal_from_before_fleets_were_written_down_takes_the_name(
+    journal: SqlJournal,
+) -> None:
+    journal.close()
+    SqlJournal(journal.file, fleet="north").close()
+    with pytest.raises(PlanError, match="the journal of the fleet north"):
+        SqlJournal(journal.file, fleet="south")
+
+
+def test_a_journal_that_cannot_be_written_says_so(
+    journal: SqlJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PlanError, match="cannot be used as a journal: Read-only file system"):
+        SqlJournal(journal.file)
+
+
+def test_a_write_that_fails_is_told_with_the_file(journal: SqlJournal) -> None:
+    with sqlite3.connect(journal.file) as db:
+        db.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON entries "
+            "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    epoch = journal.claim("hospital-a", runner="process 1")
+    with pytest.raises(RestoreError, match=r"journal\.sqlite: what happens .* disk is full"):
+        journal.begin(ONE, State.STAGING, epoch=epoch, at=AT)
