@@ -85,10 +85,11 @@ def open_journal(file: Path, *, fleet: str = "") -> tuple[sa.Engine, sa.Engine]:
     Raises:
         PlanError: the file is of a newer wardship or of another fleet, is damaged, or cannot be
             read and written. Nothing was written then.
+        OSError: its directory cannot be made.
     """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     reader, writer = _engine(file, "BEGIN"), _engine(file, "BEGIN IMMEDIATE")
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         owner = _examine(file)
         if fleet and owner not in {None, "", fleet}:

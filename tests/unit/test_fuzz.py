@@ -27,7 +27,7 @@ from orchestrator.fleet import inventory, trust
 from orchestrator.fleet.load import load
 from orchestrator.fleet.model import Fleet
 from orchestrator.plan.make import make_plan
-from orchestrator.plan.model import Plan
+from orchestrator.plan.model import TOLD, Plan
 from orchestrator.plan.store import find
 from orchestrator.survey.parse import host_survey
 from tests.builders import (
@@ -147,11 +147,11 @@ def test_a_damaged_plan_is_the_same_plan_or_none(tmp_path: Path) -> None:
     surveys = {"hospital-a": a_facility_survey(a_host_survey())}
     plan = make_plan(a_fleet(tmp_path), surveys, now=NOW, depot={"orthanc-1.12.7.tar.gz": "good"})
     content = plan.model_dump_json(indent=2).encode()
-    room = {"__all__": {"hosts": {"__all__": {"room"}}}}
+    told = {"__all__": {"hosts": {"__all__": TOLD}}}
 
     def body(one: Plan) -> dict[str, Any]:
-        """All that the digest is to cover: not when it was made, and the room that was there."""
-        return one.model_dump(exclude={"made_at": True, "change_sets": room})
+        """All that the digest is to cover: not when it was made, and what was only told then."""
+        return one.model_dump(exclude={"made_at": True, "change_sets": told})
 
     file = tmp_path / "plan.json"
 
