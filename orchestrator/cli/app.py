@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from orchestrator.cli import backup, diff, fleet, lab, plan, run, status, steer, survey
+from orchestrator.cli import backup, diff, fleet, lab, plan, role, run, status, steer, survey
 from orchestrator.cli.console import console
 from orchestrator.cli.context import Context
 from orchestrator.errors import MachineError, WardshipError
@@ -28,13 +28,12 @@ BUG = 70
 INTERRUPTED = 130
 
 #: Each module adds its commands. In the order in which they are shown.
-COMMANDS = (fleet, survey, backup, plan, diff, run, status, steer, lab)
+COMMANDS = (fleet, survey, backup, plan, diff, run, status, steer, role, lab)
 
 app = typer.Typer(
     name="wardship",
     help="Bring mandated releases to hospitals, one at a time, and put back what fails a check.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import complete
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.plan.compare import compare, lines
 from orchestrator.plan.store import SHORT, find
 
-Reference = Annotated[str, typer.Argument(metavar="PLAN", help="A plan's digest, or its file.")]
+Reference = Annotated[
+    str,
+    typer.Argument(
+        metavar="PLAN", help="A plan's digest, or its file.", autocompletion=complete.plans
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:

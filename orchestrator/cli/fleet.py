@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +11,14 @@ import typer
 
 from orchestrator.adapters import hostkeys
 from orchestrator.adapters.secrets import vault_names
+from orchestrator.cli import complete
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.errors import FleetError
 from orchestrator.fleet import inventory
 from orchestrator.fleet.load import check as check_fleet
 from orchestrator.fleet.model import Fleet, Model
+from orchestrator.fleet.schema import DECLARED, schemas
 from orchestrator.fleet.trust import recorded
 
 commands = typer.Typer(help="What is declared.", no_args_is_help=True, rich_markup_mode=None)
@@ -90,7 +93,12 @@ def render(
 @commands.command()
 def trust(
     context: typer.Context,
-    host: Annotated[str, typer.Argument(metavar="HOST", help="Its name in the fleet.")],
+    host: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST", help="Its name in the fleet.", autocompletion=complete.hosts
+        ),
+    ],
     key_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Take the key from here, not from the host.")
     ] = None,
@@ -119,6 +127,40 @@ def trust(
     console.answer({**answer, "changed": changed}, [f"{host} {key.kind} {key.fingerprint}"])
     what = "recorded in" if changed else "already in"
     console.closing(f"{what} {fleet.known_hosts.name}. next: wardship survey")
+
+
+@commands.command()
+def schema(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="Show only this one.", autocompletion=lambda: [*DECLARED]
+        ),
+    ] = None,
+    to: Annotated[Path | None, typer.Option(metavar="DIR", help="Write them there.")] = None,
+) -> None:
+    """Give the JSON Schemas of the declared files, for editors."""
+    made = schemas()
+    if name is not None and name not in DECLARED:
+        raise FleetError(f"no schema {name}", hint=f"there are {', '.join(DECLARED)}")
+    chosen = {f"{one}.schema.json": DECLARED[one][1] for one in DECLARED if name in (None, one)}
+    if to is not None:
+        to.mkdir(parents=True, exist_ok=True)
+        for file in chosen:
+            (to / file).write_bytes(made[file])
+        paths = [str(to / file) for file in chosen]
+        console.answer({"schemas": [*paths]}, paths)
+        console.closing(
+            f"{_count(len(chosen), 'schema', 'schemas')} written, nothing else was changed. next:"
+            f" a first line such as # yaml-language-server: $schema={paths[0]}"
+        )
+    elif name is not None:
+        text = made[f"{name}.schema.json"].decode()
+        console.answer(json.loads(text), text.splitlines())
+        console.closing("nothing was changed. next: wardship fleet schema --to DIR")
+    else:
+        console.answer({"schemas": {**chosen}}, (f"{a} · {b}" for a, b in chosen.items()))
+        console.closing("nothing was changed. next: wardship fleet schema --to DIR")
 
 
 def _without_key(fleet: Fleet) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli import complete
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.cli.ends import end_of
@@ -30,7 +31,12 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan's digest, or its file.")],
+    plan: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLAN", help="A plan's digest, or its file.", autocompletion=complete.plans
+        ),
+    ],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what was cut off.")] = False,  # noqa: FBT002
 ) -> int:
     """Run a plan: change the hospitals it names, and put back what fails a check."""

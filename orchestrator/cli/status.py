@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli import complete
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.rollout.model import State
@@ -24,7 +25,12 @@ def add_to(app: typer.Typer) -> None:
 def status(
     context: typer.Context,
     change_set: Annotated[
-        str | None, typer.Argument(metavar="[CHANGE_SET]", help="All if none is named.")
+        str | None,
+        typer.Argument(
+            metavar="[CHANGE_SET]",
+            help="All if none is named.",
+            autocompletion=complete.change_sets,
+        ),
     ] = None,
 ) -> None:
     """Show every change set: its state, its door, and what to do next."""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import complete
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.cli.ends import end_of
@@ -15,7 +16,12 @@ from orchestrator.report.html import summary_line
 from orchestrator.rollout.model import State
 from orchestrator.rollout.phases import UNTOUCHED
 
-ChangeSetName = Annotated[str, typer.Argument(metavar="CHANGE_SET", help="As status shows it.")]
+ChangeSetName = Annotated[
+    str,
+    typer.Argument(
+        metavar="CHANGE_SET", help="As status shows it.", autocompletion=complete.change_sets
+    ),
+]
 Takeover = Annotated[bool, typer.Option(help="Also from a controller that hangs.")]
 Reason = Annotated[str, typer.Option("--reason", help="Kept in the journal.")]
 

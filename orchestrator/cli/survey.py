@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import complete
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.errors import SurveyError
@@ -14,7 +15,12 @@ from orchestrator.fleet.model import Fleet
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
 
 Facilities = Annotated[
-    list[str] | None, typer.Argument(metavar="[FACILITY]...", help="All of them if none is named.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[FACILITY]...",
+        help="All of them if none is named.",
+        autocompletion=complete.facilities,
+    ),
 ]
 
 

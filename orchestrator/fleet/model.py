@@ -12,7 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+    model_validator,
+)
 
 from orchestrator.fleet.catalog import Artifact, Catalog
 from orchestrator.fleet.gates_model import GateSettings, HostGates
@@ -51,7 +59,11 @@ def _plain_path(path: str) -> str:
 
 
 TimeZone = Annotated[str, AfterValidator(_known_timezone)]
-HostPath = Annotated[str, AfterValidator(_absolute)]
+HostPath = Annotated[
+    str,
+    AfterValidator(_absolute),
+    WithJsonSchema({"type": "string", "pattern": r"^/(?!(.*/)?\.\.(/|$))[^\x00-\x1f\x7f\"]*$"}),
+]
 #: A path on the controller; relative ones count from the fleet's directory.
 LocalPath = Annotated[str, AfterValidator(_plain_path)]
 #: What people read: one line.

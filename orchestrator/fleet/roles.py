@@ -50,11 +50,12 @@ def read_role(roles: Path, name: str) -> tuple[RoleFiles | None, list[Problem]]:
         role = Role.model_validate(document.value)
     except ValidationError as error:
         return None, problems + explain(document, Role, error)
-    options, more = _options(roles, name)
+    options, more = read_options(roles, name)
     return RoleFiles(role, options), problems + more
 
 
-def _options(roles: Path, name: str) -> tuple[dict[str, dict[str, Option]], list[Problem]]:
+def read_options(roles: Path, name: str) -> tuple[dict[str, dict[str, Option]], list[Problem]]:
+    """The options of each verb, by name, from ``meta/argument_specs.yml``."""
     document, problems = read_yaml(roles, f"{name}/meta/argument_specs.yml")
     if document is None:
         return {}, problems
