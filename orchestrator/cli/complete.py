@@ -30,7 +30,7 @@ def _from_fleet(names: Callable[[Path], Iterable[str]]) -> Complete:
             return []
 
     # Typer passes by name what the signature asks for: the wrapped function's must not show.
-    del complete.__wrapped__  # type: ignore[attr-defined]
+    del complete.__wrapped__
     complete.__annotations__ = {"ctx": typer.Context, "incomplete": str}
     return complete
 

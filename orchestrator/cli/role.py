@@ -43,7 +43,7 @@ def new(
     written = [str(path) for path in files]
     console.answer({"role": name, "directory": str(directory), "files": [*written]}, written)
     console.closing(
-        f"the role {name} is in {directory}, and refuses every plan until it is written."
+        f"the role {name} is in {directory}, and no change with it begins until it is written."
         f" next: wardship role check {directory} names what is left"
     )
 
@@ -62,7 +62,7 @@ def check(
         kept += " as far as it was looked at"
     if left := len(found.left):
         parts = "1 part is" if left == 1 else f"{left} parts are"
-        console.closing(f"{kept}; {parts} not written, so every plan with it is refused.")
+        console.closing(f"{kept}; {parts} not written, so no change with it begins.")
         return
     console.closing(f"{kept}; nothing was changed. next: wardship survey, then wardship plan")
 

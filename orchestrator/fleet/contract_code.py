@@ -1,4 +1,4 @@
-"""What a role's programs must be: readable by the oldest Python that a host may have, and checkable.
+"""What a role's programs must be: readable by the oldest Python of a host, and checkable here.
 
 Host scripts are rendered by Ansible, so Jinja's signs in one would be changed on the way, and what
 comes out could not be checked here: what differs by host belongs in a file beside them.
@@ -59,16 +59,22 @@ def left_to_write(directory: Path) -> list[Problem]:
             tree = ast.parse(path.read_text("utf-8"))
         except (SyntaxError, ValueError):
             continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef):
-                for mark in node.decorator_list:
-                    if said := _said(mark, "unwritten"):
-                        found.append(_at(directory, path, node.lineno, f"{node.name}: {said}"))
-            if isinstance(node, ast.Raise) and node.exc is not None:
-                said = _said(node.exc, "Unknown")
-                if said.startswith(_NOT_WRITTEN):
-                    found.append(_at(directory, path, node.lineno, said.removeprefix(_NOT_WRITTEN)))
+        nodes = [(node, _left(node)) for node in ast.walk(tree)]
+        found += [
+            _at(directory, path, getattr(node, "lineno", 1), said) for node, said in nodes if said
+        ]
     return found
+
+
+def _left(node: ast.AST) -> str:
+    """What a piece of code says is not written; nothing where it says nothing."""
+    if isinstance(node, ast.FunctionDef):
+        marks = "".join(_said(mark, "unwritten") for mark in node.decorator_list)
+        return f"{node.name}: {marks}" if marks else ""
+    if isinstance(node, ast.Raise) and node.exc is not None:
+        said = _said(node.exc, "Unknown")
+        return said.removeprefix(_NOT_WRITTEN) if said.startswith(_NOT_WRITTEN) else ""
+    return ""
 
 
 def _said(call: ast.expr, name: str) -> str:

@@ -46,12 +46,11 @@ def laid_down(directory: Path) -> dict[str, str]:
         if not isinstance(given, dict) or not str(given.get("dest", "")).endswith("/scripts"):
             continue
         contents = given.get("contents")
-        for file in given.get("files") or ():
-            if (
-                isinstance(file, dict)
-                and isinstance(contents, dict)
-                and file.get("name") in contents
-            ):
+        files = given.get("files")
+        if not isinstance(files, list) or not isinstance(contents, dict):
+            continue
+        for file in files:
+            if isinstance(file, dict) and file.get("name") in contents:
                 found[str(file["name"])] = str(file.get("mode"))
     return found
 

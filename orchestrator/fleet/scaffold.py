@@ -7,6 +7,7 @@ part, so that no plan is made before all is written.
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from orchestrator.errors import FleetError
@@ -55,6 +56,7 @@ def write(files: dict[Path, bytes], directory: Path) -> None:
             hint="choose another name, or another directory: --to DIR",
         )
     partial = directory.with_name(f".{directory.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of one that was cut off
     for relative, content in files.items():
         path = partial / relative
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,8 @@ def _text(model: type[BaseModel]) -> bytes:
     for part in _parts(schema):
         if isinstance(part.get("title"), str):
             del part["title"]
+        if "patternProperties" in part:  # a key that does not fit is no key
+            part.setdefault("additionalProperties", False)
     # Draft 7 is what editors know best, and nothing newer is used.
     body = {"$schema": "http://json-schema.org/draft-07/schema#", "title": model.__name__, **schema}
     return json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n"
@@ -60,7 +62,6 @@ def _describe(field: dict[str, Any], words: str) -> None:
 def _parts(part: object) -> Iterator[dict[str, Any]]:
     if isinstance(part, dict):
         yield part
-    for inner in (
-        part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
-    ):
+        part = [*part.values()]
+    for inner in part if isinstance(part, list) else ():
         yield from _parts(inner)

@@ -12,7 +12,7 @@ from tests.cli.conftest import Wardship
 def test_a_role_is_begun_checked_and_says_what_is_left(wardship: Wardship, tmp_path: Path) -> None:
     begun = wardship("role", "new", "small", "--kind", "ris", "--to", str(tmp_path))
     assert begun.code == 0, begun.err
-    assert "refuses every plan until it is written" in begun.last
+    assert "no change with it begins until it is written" in begun.last
     found = wardship("role", "check", str(tmp_path / "small"))
     assert found.code == 0, found.err
     assert "not written: small/module_utils/small_product.py:18: running: say how" in found.out
