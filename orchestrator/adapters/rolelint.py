@@ -28,15 +28,6 @@ def lint(role: Path) -> list[Problem] | None:
     }
     # Lines may be long: Jinja in YAML cannot always be broken.
     rules = ["--offline", "--profile", "production", "-x", "yaml[line-length]"]
-        "--offline",
-        "--profile",
-        "production",
-        "-x",
-        "yaml[line-length]",
-        "-q",
-        "--nocolor",
-        "-p",
-    ]
     ended = subprocess.run(
         [str(program), *rules, "-q", "--nocolor", "-p", role.name],
         cwd=role.parent, env=env, capture_output=True, text=True, check=False, timeout=300,

@@ -59,10 +59,8 @@ def left_to_write(directory: Path) -> list[Problem]:
             tree = ast.parse(path.read_text("utf-8"))
         except (SyntaxError, ValueError):
             continue
-        nodes = [(node, _left(node)) for node in ast.walk(tree)]
-        found += [
-            _at(directory, path, getattr(node, "lineno", 1), said) for node, said in nodes if said
-        ]
+        left = [(getattr(node, "lineno", 1), _left(node)) for node in ast.walk(tree)]
+        found += [_at(directory, path, line, said) for line, said in sorted(left) if said]
     return found
 
 
