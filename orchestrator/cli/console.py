@@ -19,7 +19,7 @@ from rich.text import Text
 
 from orchestrator.errors import FleetError, PlanError, WardshipError
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 #: Problems that a terminal is given; a person mends the first ones first.
 _MOST = 200
 

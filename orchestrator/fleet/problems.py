@@ -5,7 +5,6 @@ What a file holds is quoted short and harmless: no line of a message is the file
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 #: Longest piece of a file that a message repeats, in characters.
@@ -14,7 +13,6 @@ _LONGEST = 60
 _LONGEST_TEXT = 600
 #: Problems of one file that are told; a file with more is wrong as a whole.
 MOST = 100
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Problem(NamedTuple):
@@ -34,8 +32,10 @@ def in_order(problems: list[Problem]) -> tuple[str, ...]:
 
 
 def printable(text: str) -> str:
-    """In one line: what would begin another one, or move the cursor, is written as its escape."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+    """In one line: what begins another one, moves the cursor or is not seen is written as its
+    escape: a no-break space in a key looks like any other.
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _clipped(text: str) -> str:
