@@ -15,7 +15,7 @@ CHECKS := check-tests check-ansible check-types check-imports check-yaml check-s
 TOGETHER = $(MAKE) --no-print-directory --keep-going --output-sync=target \
 	$(if $(filter -j%,$(MAKEFLAGS)),,-j2) VENV_IS_READY=1
 
-.PHONY: help demo test test-full check $(CHECKS) venv root lock wheel clean
+.PHONY: help demo test test-full bench check $(CHECKS) venv root lock wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-full: root venv ## Every test, and those that take minutes each (root, Debi
 check: venv ## What needs no root: lint, types, imports, unit, golden and command-line tests
 	@$(TOGETHER) $(CHECKS)
 	@echo "make check: everything passed"
+
+bench: venv ## The figures of docs/benchmarks.md, taken again; results in .bench
+	@$(BIN)/python -m tests.bench.plan
 
 check-tests: venv
 	@echo "== unit, golden and command-line tests"

@@ -6,6 +6,7 @@ is a wrong command line, 130 an interrupt, 70 our bug.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -76,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run a command; gives the exit code."""
+    # What is declared, found and planned holds no cycles. Looking for some every 700 objects, as
+    # Python does by itself, takes half the time of a plan for thirty thousand hosts.
+    gc.set_threshold(50_000, 10, 10)
     if strange := [argument for argument in arguments if not _is_text(argument)]:
         console.bug(f"wardship: not UTF-8: {strange[0]!a}")
         console.bug("next: give that argument in UTF-8")

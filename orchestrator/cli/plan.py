@@ -57,10 +57,12 @@ def _make(fleet: Fleet, facilities: list[str]) -> Plan:
         backups=look_at_backups(fleet, list(surveys)),
     )
     # Only what the plan would change is asked what it would become.
-    draft = make()
-    if not draft.change_sets:
-        return draft
-    return make(predictions=predict(fleet, draft, console.say))
+    made = make()
+    if made.change_sets:
+        predictions = predict(fleet, made, console.say)
+        del made  # a whole country's plan is not kept beside the one that replaces it
+        made = make(predictions=predictions)
+    return made
 
 
 def _end(made: Plan) -> None:

@@ -26,20 +26,20 @@ class _Template(str):
     __slots__ = ()
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Texts with template marks are ``!unsafe`` unless we made them."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's own signature
         return True
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     if any(mark in text for mark in ("{{", "{%", "{#")):
         return dumper.represent_scalar("!unsafe", text, style="'")
     return dumper.represent_scalar("tag:yaml.org,2002:str", text)
 
 
-def _template(dumper: yaml.SafeDumper, text: _Template) -> yaml.ScalarNode:
+def _template(dumper: _Dumper, text: _Template) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="'")
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,9 +91,17 @@ def _fleet(declared: Declared, problems: list[Problem]) -> Fleet:
 
 def digest_of(fleet: Fleet) -> str:
     """SHA-256 over what is declared, however it is spelled; secrets are references in it."""
-    body = fleet.model_dump(mode="json", exclude={"directory", "digest"})
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    body = fleet.model_dump(mode="json", exclude={"directory", "digest", "facilities"})
+    digest = hashlib.sha256(_canonical(body))
+    # One facility after another: a whole country as one text takes more room than the fleet.
+    for name in sorted(fleet.facilities):
+        digest.update(_canonical({name: fleet.facilities[name].model_dump(mode="json")}))
+    return digest.hexdigest()
+
+
+def _canonical(body: Mapping[str, object]) -> bytes:
+    """As a line of JSON."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _read(directory: Path, roles: Path, vault_names: VaultNames) -> tuple[Declared, list[Problem]]:
@@ -151,7 +159,8 @@ class _Reading:
         self.problems += problems
         if document is None:
             return None
-        self.documents[name] = document
+        # A thousand files as plain values are not kept beside the models made of them.
+        self.documents[name] = replace(document, value=None)
         try:
             return model.model_validate(document.value)
         except ValidationError as error:

@@ -139,6 +139,9 @@ class Modality(Model):
     port: Port
 
 
+_NO_GATES = HostGates()
+
+
 class Host(Model):
     """A machine at a facility, and the one product it carries."""
 
@@ -151,7 +154,8 @@ class Host(Model):
     volumes: dict[Name, HostPath] = Field(default_factory=dict)
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     secrets: dict[str, SecretRef] = Field(default_factory=dict)
-    gates: HostGates = HostGates()
+    # As a factory: a default that is a model is copied for every host.
+    gates: HostGates = Field(default_factory=lambda: _NO_GATES)
 
 
 class Facility(Model):
@@ -270,11 +274,14 @@ class Fleet(Model):
         """What must hold before this host is changed: the fleet's, where it names no other."""
         own = {"quiet_minutes": host.gates.quiet_minutes, "backup": host.gates.backup}
         given = {name: value for name, value in own.items() if value is not None}
-        return self.settings.gates.model_copy(update=given)
+        return self.settings.gates.model_copy(update=given) if given else self.settings.gates
 
     def volumes_of(self, host: Host) -> tuple[StateVolume, ...]:
         """The volumes of the host's product, where they lie on this host."""
+        declared = self.role_of(host).state.volumes
+        if not host.volumes:
+            return declared
         return tuple(
             volume.model_copy(update={"path": host.volumes.get(volume.name, volume.path)})
-            for volume in self.role_of(host).state.volumes
+            for volume in declared
         )

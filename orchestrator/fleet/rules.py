@@ -15,7 +15,10 @@ from orchestrator.fleet import rules_role
 from orchestrator.fleet.declared import Declared
 from orchestrator.fleet.mandate import Order
 from orchestrator.fleet.problems import Problem
+from orchestrator.fleet.yamlfile import Loc
 
+#: A file and the part of it: what line that is, is looked up only for a problem.
+Place = tuple[str, Loc]
 #: The probe's AE title (see docs/adr): declared by wardship itself at every PACS.
 PROBE = "WARDSHIP"
 
@@ -41,26 +44,27 @@ def _names_are_free(d: Declared) -> Iterator[Problem]:
 
 
 def _hosts_are_declared_once(d: Declared) -> Iterator[Problem]:
-    first: dict[str, str] = {}
+    first: dict[str, Place] = {}
     for file, _, name, _ in d.hosts():
-        here = d.where(file, ("hosts", name))
         if name in first:
-            text = f"host {name} is declared in {first[name]} too, expected a name of its own"
+            before = d.where(*first[name])
+            text = f"host {name} is declared in {before} too, expected a name of its own"
             yield d.at(file, ("hosts", name), text)
-        first.setdefault(name, here)
+        first.setdefault(name, (file, ("hosts", name)))
 
 
 def _addresses_are_declared_once(d: Declared) -> Iterator[Problem]:
     """Behind different jump hosts the same private address is another machine."""
-    first: dict[tuple[str, str | None, int], str] = {}
+    first: dict[tuple[str, str | None, int], Place] = {}
     for file, _, name, host in d.hosts():
         ssh = host.ssh or (d.settings.ssh if d.settings else None)
         key = (_normal(host.address), ssh.jump if ssh else None, ssh.port if ssh else 22)
         loc = ("hosts", name, "address")
         if key in first:
-            text = f"address {host.address} is declared in {first[key]} too, expected one host each"
+            before = d.where(*first[key])
+            text = f"address {host.address} is declared in {before} too, expected one host each"
             yield d.at(file, loc, text)
-        first.setdefault(key, d.where(file, loc))
+        first.setdefault(key, (file, loc))
 
 
 def _normal(address: str) -> str:
@@ -150,7 +154,7 @@ def _one_order_a_product_and_facility(d: Declared) -> Iterator[Problem]:
 def _ae_titles_are_unique(d: Declared) -> Iterator[Problem]:
     for stem, facility in d.facilities.items():
         file = f"facilities/{stem}.yml"
-        first: dict[str, str] = {}
+        first: dict[str, Place] = {}
         for name, host in facility.hosts.items():
             if host.dicom is None:
                 continue
@@ -158,14 +162,15 @@ def _ae_titles_are_unique(d: Declared) -> Iterator[Problem]:
             if title == PROBE:
                 yield d.at(file, loc, f"{PROBE} is the probe's own AE title, choose another")
             elif title in first:
-                text = f"AE title {title} is declared in {first[title]} too, expected a unique one"
+                before = d.where(*first[title])
+                text = f"AE title {title} is declared in {before} too, expected a unique one"
                 yield d.at(file, loc, text)
-            first.setdefault(title, d.where(file, loc))
+            first.setdefault(title, (file, loc))
 
 
 def _modalities_are_unique(d: Declared) -> Iterator[Problem]:
     for file, _, name, host in d.hosts():
-        first: dict[str, str] = {}
+        first: dict[str, Place] = {}
         for at, modality in enumerate(host.modalities):
             loc, title = ("hosts", name, "modalities", at, "ae_title"), modality.ae_title
             if title == PROBE:
@@ -173,8 +178,9 @@ def _modalities_are_unique(d: Declared) -> Iterator[Problem]:
             elif host.dicom and title == host.dicom.ae_title:
                 yield d.at(file, loc, f"{title} is the AE title of {name} itself, choose another")
             elif title in first:
-                yield d.at(file, loc, f"modality {title} is declared in {first[title]} too")
-            first.setdefault(title, d.where(file, loc))
+                before = d.where(*first[title])
+                yield d.at(file, loc, f"modality {title} is declared in {before} too")
+            first.setdefault(title, (file, loc))
 
 
 def _depot_is_inside(d: Declared) -> Iterator[Problem]:

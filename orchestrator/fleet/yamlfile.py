@@ -9,8 +9,10 @@ are told at once; what follows a syntax error, or the hundredth problem, is not 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import yaml
@@ -28,22 +30,35 @@ _MOST_VALUES = 100_000
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER = yaml.resolver.Resolver()
+_STR = "tag:yaml.org,2002:str"
 
 
 @dataclass(frozen=True)
 class Document:
-    """A file that was read: its value, the line of each part, and each scalar as it was written."""
+    """A file that was read: its value. Where its parts stand is looked up when a problem asks."""
 
     file: str
     value: object
-    lines: Mapping[Loc, int]
-    texts: Mapping[Loc, str]
+    text: str = field(repr=False)
+
+    @cached_property
+    def _places(self) -> _Places:
+        places = _Places()
+        with suppress(yaml.YAMLError, _TooLittleError, _TooMuchError):
+            _Reader(self.file, places).document(self.text)
+        return places
+
+    @property
+    def texts(self) -> Mapping[Loc, str]:
+        """Each scalar as it was written."""
+        return self._places.texts
 
     def line(self, loc: Loc) -> int:
         """The line of a part, or of the nearest thing around it that is there."""
-        while loc and loc not in self.lines:
+        lines = self._places.lines
+        while loc and loc not in lines:
             loc = loc[:-1]
-        return self.lines.get(loc, 1)
+        return lines.get(loc, 1)
 
     def problem(self, loc: Loc, text: str) -> Problem:
         """A problem at this part of the file."""
@@ -57,7 +72,7 @@ def read_yaml(directory: Path, name: str) -> tuple[Document | None, list[Problem
         return None, [text]
     reader = _Reader(name)
     try:
-        value = reader.document(iter(yaml.parse(text, Loader=_LOADER)))
+        value = reader.document(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return None, [*reader.problems, Problem(name, line, f"not YAML: {error.problem}")]
@@ -68,10 +83,10 @@ def read_yaml(directory: Path, name: str) -> tuple[Document | None, list[Problem
     except yaml.YAMLError as error:
         first = str(error).partition("\n")[0]
         return None, [*reader.problems, Problem(name, 1, f"not YAML: {first}")]
-    return Document(name, value, reader.lines, reader.texts), reader.problems
+    return Document(name, value, text), reader.problems
 
 
-def may_be_secret(loc: Loc) -> bool:
+def may_be_secret(loc: Sequence[str | int]) -> bool:
     """Whether a value at this place must not be repeated in a message."""
     return not _SECRETIVE.isdisjoint(loc)
 
@@ -124,16 +139,27 @@ class _TooLittleError(Exception):
 
 
 @dataclass
-class _Reader:
-    """Turns parser events into values and notes lines and problems on the way."""
+class _Places:
+    """The line of each part of a file, and each scalar as it was written."""
 
-    file: str
-    problems: list[Problem] = field(default_factory=list)
     lines: dict[Loc, int] = field(default_factory=dict)
     texts: dict[Loc, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Reader:
+    """Turns parser events into values and notes problems on the way; places where they are asked
+    for, since a file without a problem never needs them.
+    """
+
+    file: str
+    places: _Places | None = None
+    problems: list[Problem] = field(default_factory=list)
+    loc: list[str | int] = field(default_factory=list)
     values: int = 0
 
-    def document(self, events: Iterator[yaml.Event]) -> object:
+    def document(self, text: str) -> object:
+        events = _events(text)
         value: object = None
         documents = 0
         for event in events:
@@ -142,7 +168,7 @@ class _Reader:
                 if documents > 1:
                     self._tell(event, "a second document, expected one a file")
                     break
-                value = self._value(next(events), events, ())
+                value = self._value(next(events), events)
         if documents == 0:
             raise _TooLittleError
         return value
@@ -152,10 +178,11 @@ class _Reader:
             raise _TooMuchError(f"{MOST} problems, the rest is not read: mend these", _line(event))
         self.problems.append(Problem(self.file, _line(event), text))
 
-    def _value(self, event: yaml.Event, events: Iterator[yaml.Event], loc: Loc) -> object:
-        self.lines.setdefault(loc, _line(event))
+    def _value(self, event: yaml.Event, events: Iterator[yaml.Event]) -> object:
         self.values += 1
-        if len(loc) > _DEEPEST:
+        if self.places is not None:
+            self.places.lines.setdefault(tuple(self.loc), _line(event))
+        if len(self.loc) > _DEEPEST:
             raise _TooMuchError(f"not YAML: nested more than {_DEEPEST} levels deep", _line(event))
         if self.values > _MOST_VALUES:
             text = f"more than {_MOST_VALUES} values, expected a smaller file"
@@ -166,56 +193,69 @@ class _Reader:
             return None
         if anchor := getattr(event, "anchor", None):
             self._tell(event, f"anchor &{quoted(anchor)}, expected the value without it")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
         if isinstance(event, yaml.MappingStartEvent):
-            return self._mapping(event, events, loc)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(event, events, loc)
-        assert isinstance(event, yaml.ScalarEvent)
-        return self._scalar(event, loc)
+            return self._mapping(event, events)
+        assert isinstance(event, yaml.SequenceStartEvent)
+        return self._sequence(event, events)
 
     def _mapping(
-        self, start: yaml.MappingStartEvent, events: Iterator[yaml.Event], loc: Loc
+        self, start: yaml.MappingStartEvent, events: Iterator[yaml.Event]
     ) -> dict[str, object]:
         self._refuse_tag(start)
         found: dict[str, object] = {}
+        lines: dict[str, int] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
-            key = self._key(event, events, loc)
+            key = self._key(event, events)
             if key in found:
-                first = self.lines[*loc, key]
+                first = lines[key]
                 self._tell(event, f"{quoted(key)} is here a second time (first in line {first})")
                 self._skip(events)
                 continue
-            self.lines[*loc, key] = _line(event)
-            found[key] = self._value(next(events), events, (*loc, key))
+            lines[key] = _line(event)
+            self.loc.append(key)
+            if self.places is not None:
+                self.places.lines[tuple(self.loc)] = lines[key]
+            found[key] = self._value(next(events), events)
+            self.loc.pop()
         return found
 
-    def _key(self, event: yaml.Event, events: Iterator[yaml.Event], loc: Loc) -> str:
+    def _key(self, event: yaml.Event, events: Iterator[yaml.Event]) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             self._tell(event, "a key that is not a word, expected a word")
-            self._value(event, events, (*loc, "?"))
+            self.loc.append("?")
+            self._value(event, events)
+            self.loc.pop()
             return "?"
         self._refuse_tag(event)
         tag = _tag(event)
         if event.value == "<<" and event.implicit[0]:
             self._tell(event, "merge key <<, expected the keys themselves")
-        elif tag != "tag:yaml.org,2002:str":
-            shown = "this" if may_be_secret(loc) else quoted(event.value)
+        elif tag != _STR:
+            shown = "this" if may_be_secret(self.loc) else quoted(event.value)
             self._tell(event, f"{shown} is a {tag.rpartition(':')[2]} in YAML, quote it")
         return event.value
 
     def _sequence(
-        self, start: yaml.SequenceStartEvent, events: Iterator[yaml.Event], loc: Loc
+        self, start: yaml.SequenceStartEvent, events: Iterator[yaml.Event]
     ) -> list[object]:
         self._refuse_tag(start)
         found: list[object] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
-            found.append(self._value(event, events, (*loc, len(found))))
+            self.loc.append(len(found))
+            found.append(self._value(event, events))
+            self.loc.pop()
         return found
 
-    def _scalar(self, event: yaml.ScalarEvent, loc: Loc) -> object:
+    def _scalar(self, event: yaml.ScalarEvent) -> object:
         self._refuse_tag(event)
-        self.texts[loc] = event.value
-        kind = _tag(event).rpartition(":")[2]
+        if self.places is not None:
+            self.places.texts[tuple(self.loc)] = event.value
+        tag = _tag(event)
+        if tag == _STR:
+            return event.value
+        kind = tag.rpartition(":")[2]
         if kind == "null":
             return None
         if kind == "bool":
@@ -225,7 +265,7 @@ class _Reader:
         if kind == "float" and (number := _finite(event.value)) is not None:
             return number
         if kind in ("int", "float"):
-            shown = "this" if may_be_secret(loc) else quoted(event.value)
+            shown = "this" if may_be_secret(self.loc) else quoted(event.value)
             text = f"{shown} is a number that YAML 1.1 reads its own way"
             self._tell(event, f"{text}, quote it or write it plainly")
         return event.value
@@ -244,6 +284,15 @@ class _Reader:
                 return
 
 
+def _events(text: str) -> Iterator[yaml.Event]:
+    """What the parser finds, to the end of the text."""
+    parser = _LOADER(text)
+    try:
+        yield from iter(parser.get_event, None)
+    finally:
+        parser.dispose()
+
+
 def _finite(text: str) -> float | None:
     try:
         number = float(text)
@@ -254,7 +303,13 @@ def _finite(text: str) -> float | None:
 
 def _tag(event: yaml.ScalarEvent) -> str:
     """The tag that YAML 1.1 gives a scalar, as PyYAML's own constructors would see it."""
-    resolved = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
+    # Only what is written without quotes is looked at, and most of it is written often.
+    return _plain_tag(event.value) if event.implicit[0] else _STR
+
+
+@lru_cache(maxsize=4096)
+def _plain_tag(text: str) -> str:
+    resolved = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return str(resolved)
 
 

@@ -15,7 +15,6 @@ from datetime import datetime
 from orchestrator.fleet.model import Fleet, Host
 from orchestrator.plan.gates import ArtifactState, Backup, Prospect, gates
 from orchestrator.plan.model import (
-    TOLD,
     ChangeSet,
     HostChange,
     Plan,
@@ -245,12 +244,9 @@ class _Facility:
         draft = ChangeSet(
             id="", facility=self.name, hosts=(change,), verify=self.fleet.settings.verify
         )
-        content = {
-            "change": draft.model_dump(mode="json", exclude={"hosts": {"__all__": TOLD}}),
-            "mandate": self.fleet.mandate.mandate,
-            "attempt": self.known.attempts.get(self.name, 0),
-        }
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        around = [self.fleet.mandate.mandate, self.known.attempts.get(self.name, 0)]
+        content = f"{draft.content()}\n{json.dumps(around)}"
+        digest = hashlib.sha256(content.encode()).hexdigest()
         return draft.model_copy(update={"id": f"{self.name}-{digest[:8]}"})
 
 

@@ -7,9 +7,8 @@ Secrets are references.
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -119,6 +118,10 @@ class ChangeSet(Model):
     hosts: tuple[HostChange, ...] = Field(min_length=1)
     verify: VerifySettings
 
+    def content(self) -> str:
+        """All that is run, as JSON: without what was only told when it was planned."""
+        return self.model_dump_json(exclude={"hosts": {"__all__": TOLD}})
+
     @property
     def anchor(self) -> HostChange:
         """The host that keeps the decision."""
@@ -150,8 +153,9 @@ class Plan(Model):
 
     def computed_digest(self) -> str:
         """SHA-256 over all but itself, the moment it was made, and what was only told then."""
-        told = {"__all__": {"hosts": {"__all__": TOLD}}}
-        body: dict[str, Any] = self.model_dump(
-            mode="json", exclude={"digest": True, "made_at": True, "change_sets": told}
-        )
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256()
+        head = self.model_dump_json(exclude={"digest", "made_at", "change_sets"})
+        # One change set after another: a line of JSON each, never all of them in one text.
+        for line in (head, *map(ChangeSet.content, self.change_sets)):
+            digest.update(line.encode() + b"\n")
+        return digest.hexdigest()

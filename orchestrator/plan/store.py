@@ -6,6 +6,8 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -29,16 +31,25 @@ def save(plan: Plan, state: Path, *, page: str = "") -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{plan.digest[:SHORT]}.json"
     if page:
-        _write(path.with_suffix(".html"), page)
-    _write(path, plan.model_dump_json(indent=2) + "\n")
+        _write(path.with_suffix(".html"), [page])
+    _write(path, _lines(plan))
     return path
 
 
-def _write(path: Path, text: str) -> None:
+def _lines(plan: Plan) -> Iterator[str]:
+    """A plan as JSON, a change set a line: thirty thousand hosts are never one text in memory."""
+    head = plan.model_dump_json(exclude={"change_sets"}).removesuffix("}")
+    yield f'{head},"change_sets":['
+    for before, change_set in zip(chain([""], repeat(",")), plan.change_sets, strict=False):
+        yield f"{before}\n{change_set.model_dump_json()}"
+    yield "\n]}\n"
+
+
+def _write(path: Path, parts: Iterable[str]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+        file.writelines(parts)
     partial.replace(path)
 
 
