@@ -17,7 +17,16 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from orchestrator.wire.errors import Cut, NotConnected, NotOffered, Rejected, Silent, WireError
+from orchestrator.wire.errors import (
+    Cut,
+    NotConnected,
+    NotOffered,
+    NotSecure,
+    Rejected,
+    Silent,
+    WireError,
+)
+from orchestrator.wire.tls import Tls, client_context, meaning, noting, speaks_tls
 
 _config.LOG_HANDLER_LEVEL = "none"
 _config.LOG_REQUEST_IDENTIFIERS = False
@@ -34,13 +43,17 @@ PENDING = frozenset({0xFF00, 0xFF01})
 
 @dataclass(frozen=True)
 class Peer:
-    """A DICOM node and how we present ourselves to it. ``timeout``: seconds without an answer."""
+    """A DICOM node and how we present ourselves to it. ``timeout``: seconds without an answer.
+
+    With ``tls`` it is spoken to over TLS only, without it in the clear only.
+    """
 
     address: str
     port: int
     ae_title: str
     calling: str = "WARDSHIP"
     timeout: float = 10.0
+    tls: Tls | None = None
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.address}:{self.port}"
@@ -60,7 +73,7 @@ def open_association(
         on_store: receives C-STORE sub-operations of a C-GET, gives their status.
 
     Raises:
-        NotConnected, Rejected, NotOffered, Silent, Cut
+        NotConnected, NotSecure, Rejected, NotOffered, Silent, Cut
     """
     until = time.monotonic() + BUSY
     while True:
@@ -91,6 +104,10 @@ def _open_once(
     entity = AE(ae_title=peer.calling)
     entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = peer.timeout
     entity.network_timeout = None  # the peer may take its time between our questions
+    secured, noted = None, []
+    if peer.tls is not None:
+        context = client_context(peer.tls)
+        secured, noted = (context, peer.tls.name), noting(context)
     began = time.monotonic()
     association = entity.associate(
         peer.address,
@@ -99,11 +116,18 @@ def _open_once(
         ae_title=peer.ae_title,
         ext_neg=list(roles),
         evt_handlers=handlers,
+        tls_args=secured,
     )
     if association.is_established:
         return association
     waited = time.monotonic() - began
-    raise _refusal(association, peer, connected=bool(connected), waited=waited)
+    # Also after the handshake: in TLS 1.3 a peer judges our certificate later.
+    if noted and not association.is_rejected:
+        raise meaning(peer, noted[0])
+    refusal = _refusal(association, peer, connected=bool(connected), waited=waited)
+    if isinstance(refusal, Cut) and peer.tls is None and _answers_tls(peer):
+        raise NotSecure(f"{peer} speaks TLS, and none is declared for it")
+    raise refusal
 
 
 def _send_at_once(connection: socket.socket) -> None:
@@ -112,6 +136,10 @@ def _send_at_once(connection: socket.socket) -> None:
     Without this every service takes 40 ms longer, several times over.
     """
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _answers_tls(peer: Peer) -> bool:
+    return speaks_tls(peer.address, peer.port, timeout=min(peer.timeout, 2.0))
 
 
 def _refusal(association: Association, peer: Peer, *, connected: bool, waited: float) -> WireError:

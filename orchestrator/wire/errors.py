@@ -5,11 +5,12 @@ WireError(SurveyError)
 ├ Silent         connected, and no answer within the time limit
 ├ Cut            the peer (or the line) ended the conversation
 ├ Rejected       the peer refuses us: A-ASSOCIATE-RJ
+├ NotSecure      the peer's TLS is not what is declared for it, or it does not accept ours
 ├ NotOffered     the peer does not offer this service, or this transfer syntax
 ├ Declined       the peer answered, and the answer is a failure: a DIMSE status, an HTTP code
 └ Garbled        the peer answered, and the answer contradicts itself or cannot be read
 
-The last four are answers of the product. The first three say nothing about it on their own: whoever
+The last five are answers of the product. The first three say nothing about it on their own: whoever
 asked has to find out whether the line was there.
 """
 
@@ -45,6 +46,12 @@ class Rejected(WireError):  # noqa: N818
 
     is_answer = True
     is_transient = False
+
+
+class NotSecure(WireError):  # noqa: N818
+    """A TLS handshake that did not come about (PS3.15 B.9), or plain DICOM in its place."""
+
+    is_answer = True
 
 
 class NotOffered(WireError):  # noqa: N818

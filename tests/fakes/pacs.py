@@ -5,6 +5,7 @@ Answers C-ECHO, C-STORE, C-FIND, C-GET and C-MOVE out of memory, under its own A
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -59,6 +60,8 @@ class FakePacs:
     faults: Faults = field(default_factory=Faults)
     objects: dict[str, StoredObject] = field(default_factory=dict)
     associations: int = 0
+    #: What it speaks TLS with; in the clear without.
+    secured: ssl.SSLContext | None = None
     _server: Any = None
 
     def __enter__(self) -> Self:
@@ -72,6 +75,7 @@ class FakePacs:
         self._server = entity.start_server(
             ("127.0.0.1", 0),
             block=False,
+            ssl_context=self.secured,
             evt_handlers=[
                 (evt.EVT_ACCEPTED, self._count),
                 (evt.EVT_C_ECHO, self._echo),
