@@ -52,6 +52,8 @@ class Secrets:
     def known(self, host: Host) -> tuple[str, ...]:
         """Those of a host's secrets that are here: what must not be in anything that is told."""
         refs = [*host.secrets.values(), *([host.web.password] if host.web else [])]
+        tls = host.dicom.tls if host.dicom else None
+        refs += [tls.probe.key] if tls and tls.probe else []
         found = []
         for ref in filter(None, refs):
             if ref.vault and self._is_closed:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.adapters.ssh import HostProgram, Tunnel
-from orchestrator.errors import WardshipError
+from orchestrator.errors import FleetError, WardshipError
 from orchestrator.fleet.model import SecretRef
 from orchestrator.plan.model import ChangeSet, HostChange
 from orchestrator.verify import runner, suites
@@ -23,21 +23,27 @@ from orchestrator.verify.model import (
     CheckResult,
     DicomTarget,
     Moment,
+    TlsTarget,
     WebTarget,
 )
 
 #: The port on the PACS's own loopback where the declared AE ``WARDSHIP`` listens.
 PROBE_PORT = 11112
 _PASSWORD = "WARDSHIP_WEB_PASSWORD"  # noqa: S105 - the name of a variable
+_KEY = "WARDSHIP_DICOM_KEY"
 
 
 @dataclass(frozen=True)
 class TunnelVerifier:
-    """``rollout.ports.Verifier``. ``secret`` resolves a reference at the moment it is needed."""
+    """``rollout.ports.Verifier``. ``secret`` resolves a reference at the moment it is needed.
+
+    ``path``: where a file that the declaration names is.
+    """
 
     program: HostProgram
     ssh_config: Path
     secret: Callable[[SecretRef], str]
+    path: Callable[[str], Path]
     roles: Path
 
     def expected(self, host: HostChange, moment: Moment) -> tuple[str, ...]:
@@ -92,6 +98,7 @@ class TunnelVerifier:
                 port=tunnel.local[host.dicom.port],
                 ae_title=host.dicom.ae_title,
                 receive_port=tunnel.remote[PROBE_PORT],
+                tls=self._tls(host),
             )
             if host.dicom
             else None,
@@ -107,10 +114,39 @@ class TunnelVerifier:
             seed=int.from_bytes(hashlib.sha256(change_set.id.encode()).digest()[:4]),
         )
 
+    def _tls(self, host: HostChange) -> TlsTarget | None:
+        tls = host.dicom.tls if host.dicom else None
+        if tls is None:
+            return None
+        own = tls.probe.certificate if tls.probe else None
+        return TlsTarget(
+            ca=self._text(tls.ca),
+            name=tls.name or host.address,
+            certificate=self._text(tls.certificate),
+            own_certificate=self._text(own) if own else None,
+            own_key_env=_KEY if own else None,
+        )
+
+    def _text(self, declared: str) -> str:
+        try:
+            return self.path(declared).read_text("ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not PEM"
+            raise FleetError(
+                f"{declared}: cannot be read ({reason})", hint="wardship fleet check"
+            ) from None
+
     def _secrets(self, host: HostChange) -> dict[str, str]:
-        if host.web is None or host.web.password is None:
-            return {}
-        return {_PASSWORD: self.secret(host.web.password)}
+        """What the checks need, by the variables that they look in."""
+        found = {}
+        if host.web and host.web.password:
+            found[_PASSWORD] = self.secret(host.web.password)
+        probe = host.dicom.tls.probe if host.dicom and host.dicom.tls else None
+        if probe and probe.key:
+            found[_KEY] = self.secret(probe.key)
+        elif probe and probe.key_file:
+            found[_KEY] = self._text(probe.key_file)
+        return found
 
     def _role_checks(self, host: HostChange) -> Path | None:
         checks = self.roles / host.role / "checks"

@@ -49,6 +49,9 @@ class Declared:
                 yield file, ("hosts", name, "secrets", secret), ref
             if host.web and host.web.password:
                 yield file, ("hosts", name, "web", "password"), host.web.password
+            tls = host.dicom.tls if host.dicom else None
+            if tls and tls.probe and tls.probe.key:
+                yield file, ("hosts", name, "dicom", "tls", "probe", "key"), tls.probe.key
 
     def product(self, host: Host) -> Product | None:
         """The host's product, where the catalog has it."""

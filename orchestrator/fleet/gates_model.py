@@ -39,20 +39,25 @@ class ChecklistItem(_Model):
 
 
 class GateSettings(_Model):
-    """``gates:`` of ``fleet.yml``. ``checklists``: by product, then by item."""
+    """``gates:`` of ``fleet.yml``. ``checklists``: by product, then by item.
+
+    ``certificate_days``: how long every certificate of DICOM TLS must still hold.
+    """
 
     clock_skew_seconds: float = Field(default=5.0, gt=0, le=3600)
     quiet_minutes: int | None = Field(default=None, ge=1, le=24 * 60, strict=True)
     backup: BackupGate | None = None
+    certificate_days: int | None = Field(default=None, ge=1, le=3650, strict=True)
     checklists: dict[str, dict[Item, ChecklistItem]] = Field(default_factory=dict)
 
 
 class HostGates(_Model):
     """``gates:`` of a host: the dates of what was confirmed, and what is otherwise here.
 
-    ``quiet_minutes`` and ``backup`` replace the fleet's.
+    The others replace the fleet's.
     """
 
     confirmed: dict[Item, date] = Field(default_factory=dict)
     quiet_minutes: int | None = Field(default=None, ge=1, le=24 * 60, strict=True)
     backup: BackupGate | None = None
+    certificate_days: int | None = Field(default=None, ge=1, le=3650, strict=True)

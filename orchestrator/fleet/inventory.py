@@ -113,7 +113,9 @@ def _host(fleet: Fleet, facility: str, name: str, host: Host) -> dict[str, objec
         "wardship_role": product.role,
         "wardship_root": fleet.roles[product.role].root,
         "wardship_volumes": {volume.name: volume.path for volume in fleet.volumes_of(host)},
-        "wardship_modalities": [modality.model_dump() for modality in host.modalities],
+        "wardship_modalities": [
+            modality.model_dump(exclude_defaults=True) for modality in host.modalities
+        ],
     }
     return variables | _services(host)
 
@@ -123,6 +125,9 @@ def _services(host: Host) -> dict[str, object]:
     if host.dicom:
         found["wardship_dicom_ae_title"] = host.dicom.ae_title
         found["wardship_dicom_port"] = host.dicom.port
+        if host.dicom.tls:
+            found["wardship_dicom_tls"] = True
+            found["wardship_dicom_tls_callers"] = host.dicom.tls.callers
     if host.web:
         found["wardship_web_port"] = host.web.port
         found["wardship_web_dicomweb"] = host.web.dicomweb

@@ -34,6 +34,9 @@ Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 #: A host name or an IP address.
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$")]
 
+#: The suite of checks of a host whose DICOM TLS is declared, whatever its role selects.
+TLS_SUITE = "tls"
+
 
 _timezones = cache(available_timezones)
 
@@ -115,11 +118,50 @@ class VerifySettings(Model):
     patience_seconds: int = Field(default=60, ge=0, le=3600)
 
 
+class ProbeIdentity(Model):
+    """What the verifier shows a product that asks its callers for a certificate.
+
+    ``key`` refers to a secret, ``key_file`` to a file of mode 0600 on the controller.
+    """
+
+    certificate: LocalPath
+    key: SecretRef | None = None
+    key_file: LocalPath | None = None
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if (self.key is None) == (self.key_file is None):
+            raise ValueError("expected exactly one of key and key_file")
+        return self
+
+
+class DicomTls(Model):
+    """DICOM over TLS (PS3.15 B.9): what proves the product's service. Files are PEM, local.
+
+    ``certificate`` is the one that the service shows, for ``name`` (the host's address if there is
+    none), issued by ``ca``. Its key is on the host and nowhere else. ``callers``: whether whoever
+    connects has to show a certificate as well.
+    """
+
+    ca: LocalPath
+    certificate: LocalPath
+    name: Address | None = None
+    callers: Literal["certified", "any"] = "certified"
+    probe: ProbeIdentity | None = None
+
+    @model_validator(mode="after")
+    def _the_probe_gets_in(self) -> Self:
+        if self.callers == "certified" and self.probe is None:
+            raise ValueError("expected probe: the certificate of the verifier, or callers: any")
+        return self
+
+
 class DicomEndpoint(Model):
-    """The DICOM service of a product on a host."""
+    """The DICOM service of a product on a host; with ``tls`` it speaks nothing else."""
 
     ae_title: AETitle
     port: Port = 4242
+    tls: DicomTls | None = None
 
 
 class WebEndpoint(Model):
@@ -132,11 +174,12 @@ class WebEndpoint(Model):
 
 
 class Modality(Model):
-    """An AE that is declared at the PACS."""
+    """An AE that is declared at the PACS. ``tls``: the PACS calls it over TLS."""
 
     ae_title: AETitle
     address: Address
     port: Port
+    tls: bool = False
 
 
 _NO_GATES = HostGates()
@@ -270,9 +313,18 @@ class Fleet(Model):
         """The role that knows how to run the host's product."""
         return self.roles[self.catalog.products[host.product].role]
 
+    def suites_of(self, host: Host) -> tuple[str, ...]:
+        """The suites of checks that look at this host."""
+        suites = self.role_of(host).suites
+        return (*suites, TLS_SUITE) if host.dicom and host.dicom.tls else suites
+
     def gates_of(self, host: Host) -> GateSettings:
         """What must hold before this host is changed: the fleet's, where it names no other."""
-        own = {"quiet_minutes": host.gates.quiet_minutes, "backup": host.gates.backup}
+        own = {
+            "quiet_minutes": host.gates.quiet_minutes,
+            "backup": host.gates.backup,
+            "certificate_days": host.gates.certificate_days,
+        }
         given = {name: value for name, value in own.items() if value is not None}
         return self.settings.gates.model_copy(update=given) if given else self.settings.gates
 

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.errors import LabError
 from orchestrator.fleet.model import Fleet
 from orchestrator.lab import artifacts, seed
+from orchestrator.lab.authority import Secured, secured
 from orchestrator.lab.fleet_files import Declared, write_fleet
 from orchestrator.lab.guest import Rest, Run, wait_until
 from orchestrator.lab.hospital import Lab
@@ -23,6 +25,8 @@ from orchestrator.lab.studies import Archive
 
 #: What the hospitals run when wardship comes.
 FOUND = "1.10.1"
+#: Raised when the hospitals change, so that those from before are not taken for them.
+_EDITION = "2"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Place:
     ae_title: str
     modality: Remote
     archive: Archive
+    #: The name in the certificate that its archive shows; without one it speaks in the clear.
+    tls_name: str | None = None
 
 
 PLACES = {
@@ -54,10 +60,14 @@ PLACES = {
         "MZ",
         "Africa/Maputo",
         "HOSPITALB",
-        Remote("MR1", str(MODALITY), 11105),
+        Remote("MR1", str(MODALITY), 11105, tls=True),
         Archive("b"),
+        tls_name="pacs.hospital-b.invalid",
     ),
 }
+
+
+ADDRESSES = {spec.name: str(spec.address) for spec in DEFAULT_HOSTS}
 
 
 class Demo:
@@ -110,7 +120,35 @@ class Demo:
             web_password=web_password,
             database_password=database_password,
             modalities=(place.modality,),
+            secured=self.secured(host),
         )
+
+    def secured(self, host: str) -> Secured | None:
+        """A hospital's certificates, made once in a lab's life; None where it has none."""
+        name = PLACES[host].tls_name
+        return secured(self._certificates(host), name) if name else None
+
+    def modality_argv(self, host: str) -> list[str]:
+        """How a modality of this hospital calls its archive, for ``orchestrator.lab.modality``."""
+        place, address = PLACES[host], ADDRESSES[host]
+        argv = ["--peer", f"{address}:4242", "--called", place.ae_title]
+        argv += ["--calling", place.modality.ae_title]
+        if (found := self.secured(host)) is None:
+            return argv
+        files = {
+            "ca": found.ca,
+            "certificate": found.modality.certificate,
+            "key": found.modality.key,
+        }
+        for name, text in files.items():
+            path = self._certificates(host) / f"modality-{name}.pem"
+            path.touch(mode=0o600)
+            path.write_text(text, encoding="ascii")
+            argv += [f"--tls-{name}", str(path)]
+        return [*argv, "--tls-name", found.name]
+
+    def _certificates(self, host: str) -> Path:
+        return self.lab.home / "hosts" / f"{host}.tls"
 
     def objects(self, host: str) -> tuple[Stored, ...]:
         """What the host's archive was filled with."""
@@ -124,6 +162,11 @@ class Demo:
     def _found(self, spec: HostSpec, release: artifacts.Bundle) -> None:
         """Make a hospital of a host and freeze it, unless that was done to the end before."""
         done = self.lab.home / "hosts" / f"{spec.name}.found"
+        if done.exists() and done.read_text() != _EDITION:
+            raise LabError(
+                f"the lab {self.lab.name} was made by another wardship",
+                hint=f"wardship lab down --name {self.lab.name}, then bring it up again",
+            )
         if done.exists():
             return
         self._say(f"{spec.name}: provisioning {release.version}, filling its archive")
@@ -131,7 +174,7 @@ class Demo:
         seed.seed(rest, seed.prepare(PLACES[spec.name].archive, cache=self.lab.cache))
         self.lab.stop(spec.name)
         self.lab.freeze(spec.name)
-        done.touch()
+        done.write_text(_EDITION)
         self._boot(spec.name)
 
     def _boot(self, host: str) -> None:

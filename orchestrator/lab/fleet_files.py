@@ -56,6 +56,7 @@ def write_fleet(
     _once(directory / _KEY, ssh_key.read_bytes(), mode=0o600)
     known = "".join(f"{each.host} {' '.join(each.host_key.split()[:2])}\n" for each in declared)
     _once(directory / "known_hosts", known.encode())
+    _write_certificates(directory, declared)
     _write_vault(directory, declared)
     _write_yaml(directory / "fleet.yml", _SETTINGS)
     _write_yaml(directory / "catalog.yml", _catalog(releases))
@@ -94,13 +95,14 @@ def _facility(each: Declared) -> dict[str, object]:
     hospital = each.hospital
     modalities = [
         {"ae_title": remote.ae_title, "address": remote.address, "port": remote.port}
+        | ({"tls": True} if remote.tls else {})
         for remote in hospital.modalities
     ]
     password = {"vault": f"web_password_{_variable(each.host)}"}
     host = {
         "address": each.address,
         "product": PRODUCT,
-        "dicom": {"ae_title": hospital.ae_title, "port": 4242},
+        "dicom": {"ae_title": hospital.ae_title, "port": 4242} | _tls(each),
         "web": {"port": 8042, "dicomweb": "/dicom-web", "user": WEB_USER, "password": password},
         "modalities": modalities,
         "settings": {"orthanc_name": hospital.title},
@@ -117,6 +119,29 @@ def _facility(each: Declared) -> dict[str, object]:
     }
 
 
+def _tls(each: Declared) -> dict[str, object]:
+    if (found := each.hospital.secured) is None:
+        return {}
+    probe = {
+        "certificate": f"tls/{each.host}-wardship.pem",
+        "key": {"vault": f"dicom_key_{_variable(each.host)}"},
+    }
+    own = {"ca": f"tls/{each.host}-ca.pem", "certificate": f"tls/{each.host}.pem"}
+    return {"tls": own | {"name": found.name, "probe": probe}}
+
+
+def _write_certificates(directory: Path, declared: Sequence[Declared]) -> None:
+    """What is public of a hospital's DICOM TLS. The archive's key is on its host alone."""
+    for each in declared:
+        if (found := each.hospital.secured) is None:
+            continue
+        (directory / "tls").mkdir(exist_ok=True)
+        _once(directory / "tls" / f"{each.host}-ca.pem", found.ca.encode())
+        _once(directory / "tls" / f"{each.host}.pem", found.archive.certificate.encode())
+        own = found.probe.certificate.encode()
+        _once(directory / "tls" / f"{each.host}-wardship.pem", own)
+
+
 def _write_vault(directory: Path, declared: Sequence[Declared]) -> None:
     """The passwords, encrypted; ``ansible-vault view`` opens it with the password file."""
     # Imported here: Ansible takes half a second, and a lab that has its fleet needs none of it.
@@ -130,6 +155,8 @@ def _write_vault(directory: Path, declared: Sequence[Declared]) -> None:
     for each in declared:
         known[f"web_password_{_variable(each.host)}"] = each.hospital.web_password
         known[f"database_password_{_variable(each.host)}"] = each.hospital.database_password
+        if each.hospital.secured:
+            known[f"dicom_key_{_variable(each.host)}"] = each.hospital.secured.probe.key
     vault = VaultLib([("default", VaultSecret(password.encode()))])
     _once(directory / _VAULT, vault.encrypt(yaml.safe_dump(known).encode()), mode=0o600)
 

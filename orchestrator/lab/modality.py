@@ -29,6 +29,7 @@ from orchestrator.lab.studies import Archive, Kind
 from orchestrator.wire.association import Peer
 from orchestrator.wire.dicom import DicomClient
 from orchestrator.wire.objects import encode
+from orchestrator.wire.tls import Tls
 
 IMAGE = Kind("CT", CTImageStorage, images=20, size=64)
 _TIMEOUT = 5.0
@@ -165,12 +166,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The process. SIGTERM and SIGINT end it, with everything written."""
     asked = _arguments().parse_args(argv)
     address, _, port = asked.peer.rpartition(":")
-    peer = Peer(address, int(port), asked.called, calling=asked.calling, timeout=_TIMEOUT)
+    peer = Peer(
+        address, int(port), asked.called, calling=asked.calling, timeout=_TIMEOUT, tls=_tls(asked)
+    )
     modality = Modality(sender(peer), asked.manifest, interval=asked.interval)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: modality.stop())
     modality.run(images(asked.calling, seed=asked.seed))
     return 0
+
+
+def _tls(asked: argparse.Namespace) -> Tls | None:
+    if asked.tls_ca is None:
+        return None
+    texts = [path.read_text("ascii") for path in (asked.tls_certificate, asked.tls_key)]
+    return Tls(asked.tls_ca.read_text("ascii"), asked.tls_name, *texts)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -181,6 +191,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--manifest", required=True, type=Path, help="JSON lines, appended to")
     parser.add_argument("--interval", type=float, default=0.3, help="seconds between images")
     parser.add_argument("--seed", type=int, default=time.time_ns(), help="another gives new images")
+    for name in ("ca", "certificate", "key"):
+        parser.add_argument(f"--tls-{name}", type=Path, help="PEM file")
+    parser.add_argument("--tls-name", metavar="NAME", help="in the archive's certificate")
     return parser
 
 

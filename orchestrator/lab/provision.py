@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 
 from orchestrator.lab.artifacts import Bundle
+from orchestrator.lab.authority import Identity, Secured
 from orchestrator.lab.guest import Rest, Run, put, wait_until
 
 LIVE = "/data/live"
@@ -17,6 +18,9 @@ CLUSTER = f"{LIVE}/postgresql"
 STORAGE = f"{LIVE}/orthanc"
 RELEASES = "/opt/orthanc"
 SETTINGS = "/etc/orthanc"
+TLS = f"{SETTINGS}/tls"
+#: What a bad release may come to show in the place of the hospital's own certificate.
+OTHERS = "/usr/local/share/lab-certificates"
 LOGS = "/var/log/orthanc"
 UNIT = "/etc/systemd/system/orthanc.service"
 PLUGINS = ("libOrthancPostgreSQLIndex.so", "libOrthancDicomWeb.so")
@@ -31,6 +35,7 @@ class Remote:
     ae_title: str
     address: str
     port: int
+    tls: bool = False
 
 
 #: The verifier's own AE, reached through the host's loopback.
@@ -39,7 +44,7 @@ VERIFIER = Remote("WARDSHIP", "127.0.0.1", 11112)
 
 @dataclass(frozen=True)
 class Hospital:
-    """What makes one hospital's archive differ from another's.
+    """What makes one hospital's archive differ from another's; ``secured``: it speaks DICOM TLS.
 
     Passwords may hold letters and digits only; they are never an argument of a command.
     """
@@ -49,6 +54,7 @@ class Hospital:
     web_password: str = field(repr=False)
     database_password: str = field(repr=False)
     modalities: tuple[Remote, ...] = ()
+    secured: Secured | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for password in (self.web_password, self.database_password):
@@ -72,6 +78,8 @@ def provision(run: Run, hospital: Hospital, release: Bundle) -> Rest:
     for name, settings in configuration(hospital).items():
         text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
         put(run, f"{SETTINGS}/{name}", text.encode(), mode=0o640, owner="root:orthanc")
+    if hospital.secured:
+        _lay_certificates(run, hospital.secured)
     put(run, UNIT, SERVICE.encode())
     run(["systemctl", "daemon-reload"])
     run(["systemctl", "enable", "--now", "orthanc.service"])
@@ -82,6 +90,19 @@ def provision(run: Run, hospital: Hospital, release: Bundle) -> Rest:
         seconds=_READY_SECONDS,
     )
     return rest
+
+
+def _lay_certificates(run: Run, secured: Secured) -> None:
+    """The archive's own, and others that are not its own."""
+    run(["install", "-d", "-m0750", "-oroot", "-gorthanc", TLS])
+    run(["install", "-d", "-m0700", OTHERS])
+    put(run, f"{TLS}/trusted.pem", secured.ca.encode())
+    put(run, f"{TLS}/certificate.pem", secured.archive.certificate.encode())
+    put(run, f"{TLS}/key.pem", secured.archive.key.encode(), mode=0o640, owner="root:orthanc")
+    for name in ("stranger", "expired"):
+        identity: Identity = getattr(secured, name)
+        put(run, f"{OTHERS}/{name}.pem", identity.certificate.encode())
+        put(run, f"{OTHERS}/{name}.key", identity.key.encode(), mode=0o600)
 
 
 def install(run: Run, release: Bundle) -> None:
@@ -116,14 +137,12 @@ def configuration(hospital: Hospital) -> dict[str, dict[str, object]]:
             "DicomAlwaysAllowFind": True,
             "DicomAlwaysAllowGet": True,
             "DicomAlwaysAllowMove": True,
-            "DicomModalities": {
-                remote.ae_title: [remote.ae_title, remote.address, remote.port]
-                for remote in remotes
-            },
+            "DicomModalities": {remote.ae_title: _entry(remote) for remote in remotes},
             "SynchronousCMove": True,
             "OverwriteInstances": False,
             "StoreMD5ForAttachments": True,
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+            **(_TLS if hospital.secured else {}),
         },
         "credentials.json": {"RegisteredUsers": {WEB_USER: hospital.web_password}},
         "postgresql.json": {
@@ -140,6 +159,22 @@ def configuration(hospital: Hospital) -> dict[str, dict[str, object]]:
             }
         },
     }
+
+
+def _entry(remote: Remote) -> list[str | int] | dict[str, str | int | bool]:
+    if not remote.tls:
+        return [remote.ae_title, remote.address, remote.port]
+    where = {"AET": remote.ae_title, "Host": remote.address, "Port": remote.port}
+    return {**where, "UseDicomTls": True}
+
+
+_TLS: dict[str, object] = {
+    "DicomTlsEnabled": True,
+    "DicomTlsCertificate": f"{TLS}/certificate.pem",
+    "DicomTlsPrivateKey": f"{TLS}/key.pem",
+    "DicomTlsTrustedCertificates": f"{TLS}/trusted.pem",
+    "DicomTlsRemoteCertificateRequired": True,
+}
 
 
 #: A service that failed stays failed: nothing hides a release that does not start.

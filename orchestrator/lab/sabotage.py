@@ -63,6 +63,21 @@ def wrong_ae(host: Host, _: Settings) -> None:
     host.edit("DicomAet", lambda settings: settings.update(DicomAet="NEWNAME"))
 
 
+def without_tls(host: Host, _: Settings) -> None:
+    """DICOM in the clear, on the port where modalities speak TLS."""
+    host.edit("DicomTlsEnabled", lambda settings: settings.update(DicomTlsEnabled=False))
+
+
+def show_other(name: str) -> Callable[[Host, Settings], None]:
+    """Another certificate in the place of the hospital's own, with its key."""
+
+    def act(host: Host, _: Settings) -> None:
+        for ours, other in (("certificate.pem", f"{name}.pem"), ("key.pem", f"{name}.key")):
+            host.write(host.settings / "tls" / ours, (host.certificates / other).read_bytes())
+
+    return act
+
+
 def raise_schema(host: Host, _: Settings) -> None:
     """The one-way migration: the index says that it belongs to a later release."""
     host.sql(SCHEMA.format(7, 6))
@@ -205,6 +220,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "no-dicomweb": Fault(before=unlist("libOrthancDicomWeb"), lift=_settings_back, restart=True),
     "wrong-ae": Fault(before=wrong_ae, lift=_settings_back, restart=True),
+    "tls-off": Fault(before=without_tls, lift=_settings_back, restart=True),
+    "tls-expired": Fault(before=show_other("expired"), lift=_settings_back, restart=True),
+    "tls-other-name": Fault(before=show_other("stranger"), lift=_settings_back, restart=True),
     "db-password": Fault(before=wrong_password, lift=_settings_back, restart=True),
     "schema-7": Fault(before=raise_schema, lift=lower_schema, restart=True),
     "table-lock": Fault(after=lock_table, ease=unlock_table, lift=unlock_table),

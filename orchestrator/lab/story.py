@@ -30,10 +30,9 @@ from orchestrator.lab.demo import PLACES, Demo
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.loss import lost_from
 from orchestrator.lab.modality import Acknowledged, GapClosed
-from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY_NAME
+from orchestrator.lab.model import MODALITY_NAME
 
 STATE = Path("/var/lib/wardship-lab")
-ADDRESSES = {spec.name: str(spec.address) for spec in DEFAULT_HOSTS}
 Say = Callable[[str], None]
 
 
@@ -116,15 +115,12 @@ class Story:
 
     @contextmanager
     def _modality(self, host: str) -> Iterator[Path]:
-        place = PLACES[host]
         manifest = self.demo.lab.home / f"acknowledged-{host}.jsonl"
         manifest.unlink(missing_ok=True)
         argv = [
             *self.demo.lab.enter_argv(MODALITY_NAME), sys.executable,
             "-m", "orchestrator.lab.modality",
-            "--peer", f"{ADDRESSES[host]}:4242", "--called", place.ae_title,
-            "--calling", place.modality.ae_title, "--manifest", str(manifest),
-            "--interval", "0.5",
+            *self.demo.modality_argv(host), "--manifest", str(manifest), "--interval", "0.5",
         ]  # fmt: skip
         process = subprocess.Popen(argv)
         try:

@@ -20,6 +20,7 @@ class Host:
         self.settings = root / "etc/orthanc"
         self.storage = root / "data/live/orthanc"
         self.releases = root / "opt/orthanc"
+        self.certificates = root / "usr/local/share/lab-certificates"
         self.own = root / "lab"
         self._root = root
 

@@ -229,7 +229,7 @@ class _Facility:
             snapshot=role.snapshot,
             door_tcp=tuple(sorted(ports)),
             limits=role.limits,
-            suites=role.suites,
+            suites=self.fleet.suites_of(host),
             dicom=host.dicom,
             web=host.web,
             facts=found.facts(),

@@ -14,6 +14,7 @@ MOMENTS: tuple[Moment, ...] = ("baseline", "applied", "restored")
 TITLES = {
     "service": "The product runs, on the right release",
     "dicom": "Modalities and the archive understand each other",
+    "tls": "Images travel where nobody else can read them",
     "dicomweb": "Web viewers see what workstations see",
     "census": "Nothing that was stored is lost or changed",
     "retrieve": "Images open as before",

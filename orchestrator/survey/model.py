@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -57,6 +58,17 @@ class TrafficSurvey(Model):
     received_ago: float | None = None
 
 
+class CertificateSurvey(Model):
+    """A certificate that a service shows. ``path``: its file on the host; times are UTC."""
+
+    service: Literal["dicom"]
+    path: str
+    names: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+
+
 class AeSurvey(Model):
     """An AE that the product knows. ``declared``: the fleet declares exactly this."""
 
@@ -92,6 +104,7 @@ class HostSurvey(Model):
     hold: HoldSurvey | None = None
     traffic: TrafficSurvey | None = None
     ae_table: tuple[AeSurvey, ...] = ()
+    certificates: tuple[CertificateSurvey, ...] = ()
     #: Where a change puts things outside the volumes.
     space: tuple[SpaceSurvey, ...] = ()
     #: What the declaration makes another on purpose, in words.

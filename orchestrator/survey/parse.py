@@ -12,6 +12,8 @@ from datetime import datetime
 from pydantic import JsonValue, ValidationError
 
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
+from orchestrator.wire.certificates import Certificate, read_certificates
+from orchestrator.wire.errors import Garbled
 
 
 def facility_survey(
@@ -49,6 +51,9 @@ def host_survey(
     try:
         lists = {name: _listed(answer.get(name)) for name in ("volumes", "space")}
         around = {"hold": answer.get("hold"), "traffic": _traffic(answer)}
+        certificates, unread = _certificates(answer)
+        body = {**body, "certificates": certificates}
+        problems += unread
         survey = HostSurvey.model_validate({**body, **lists, **around})
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
@@ -65,6 +70,34 @@ def _traffic(answer: Mapping[str, JsonValue]) -> JsonValue:
     if not isinstance(peers := answer.get("peers"), list):
         return None
     return {"peers": peers, "received_ago": answer.get("received_ago")}
+
+
+def _certificates(
+    answer: Mapping[str, JsonValue],
+) -> tuple[list[JsonValue], tuple[str, ...]]:
+    """What the certificates on a host say; a file that holds none is a problem."""
+    found: list[JsonValue] = []
+    problems: list[str] = []
+    for each in _listed(answer.get("certificates")):
+        told = each if isinstance(each, dict) else {}
+        path = str(told.get("path"))
+        try:
+            first = read_certificates(str(told.get("pem")))[0]
+        except Garbled as error:
+            problems.append(f"{path}: {error.what}")
+            continue
+        known = {name: value for name, value in told.items() if name != "pem"}
+        found.append({**known, **_plain(first)})
+    return found, tuple(problems)
+
+
+def _plain(found: Certificate) -> dict[str, JsonValue]:
+    return {
+        "names": list(found.names),
+        "not_before": found.not_before.isoformat(),
+        "not_after": found.not_after.isoformat(),
+        "fingerprint": found.fingerprint,
+    }
 
 
 def _listed(value: JsonValue) -> list[JsonValue]:

@@ -49,6 +49,19 @@ class CheckReport(Model):
         return next((result for result in self.results if result.check == check), None)
 
 
+class TlsTarget(Model):
+    """What the product's DICOM service has to prove, as PEM texts, and what we show it.
+
+    Our own key is in the environment, by name.
+    """
+
+    ca: str
+    name: str
+    certificate: str
+    own_certificate: str | None = None
+    own_key_env: str | None = None
+
+
 class DicomTarget(Model):
     """Where the product's DICOM service is reached from here (through the tunnel)."""
 
@@ -57,6 +70,7 @@ class DicomTarget(Model):
     ae_title: str
     calling: str = "WARDSHIP"
     receive_port: int
+    tls: TlsTarget | None = None
 
 
 class WebTarget(Model):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from orchestrator.survey.census import Census
-from orchestrator.verify.model import CheckRequest, CheckResult, DicomTarget, WebTarget
+from orchestrator.verify.model import CheckRequest, CheckResult, DicomTarget, TlsTarget, WebTarget
 from orchestrator.verify.onhost import HostRefused, OnHost
 from orchestrator.verify.outcome import Unknown
 from orchestrator.verify.probe import PROBE_ROOT
@@ -22,6 +22,7 @@ from orchestrator.wire.association import Peer
 from orchestrator.wire.dicom import DicomClient
 from orchestrator.wire.dicomweb import WebClient
 from orchestrator.wire.errors import Garbled
+from orchestrator.wire.tls import Tls
 
 Seen = TypeVar("Seen")
 #: Seconds without an answer, after which a service is called silent.
@@ -76,6 +77,28 @@ class Site:
             raise Unknown("no web service is declared for this host")
         return self.request.web
 
+    @property
+    def tls_target(self) -> TlsTarget:
+        """What the DICOM service has to prove.
+
+        Raises:
+            Unknown: no TLS is declared.
+        """
+        if (target := self.dicom_target.tls) is None:
+            raise Unknown("no DICOM TLS is declared for this host")
+        return target
+
+    @cached_property
+    def tls_declared(self) -> Tls | None:
+        """How the DICOM service is spoken to; None where it speaks in the clear."""
+        target = self.dicom_target.tls
+        if target is None:
+            return None
+        key = os.environ.get(target.own_key_env) if target.own_key_env else None
+        if target.own_key_env and key is None:
+            raise Unknown(f"our key is not in the environment as {target.own_key_env}")
+        return Tls(target.ca, target.name, target.own_certificate, key)
+
     @cached_property
     def dicom(self) -> DicomClient:
         """The DICOM service, called by its right name."""
@@ -83,9 +106,17 @@ class Site:
 
     def dicom_as(self, ae_title: str) -> DicomClient:
         """The DICOM service, called by any name."""
+        return DicomClient(self._peer(ae_title, self.tls_declared))
+
+    def dicom_in_the_clear(self) -> DicomClient:
+        """The DICOM service without TLS, whatever is declared: to see that it is refused."""
+        return DicomClient(self._peer(self.dicom_target.ae_title, None))
+
+    def _peer(self, ae_title: str, tls: Tls | None) -> Peer:
         target = self.dicom_target
-        peer = Peer(target.address, target.port, ae_title, target.calling, timeout=PATIENCE)
-        return DicomClient(peer)
+        return Peer(
+            target.address, target.port, ae_title, target.calling, timeout=PATIENCE, tls=tls
+        )
 
     @cached_property
     def web(self) -> WebClient:

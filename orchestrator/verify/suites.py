@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 from orchestrator.errors import FleetError
-from orchestrator.fleet.model import Model
+from orchestrator.fleet.model import TLS_SUITE, Model
 from orchestrator.verify.model import Moment
 
 ALWAYS: tuple[Moment, ...] = get_args(Moment)
@@ -55,6 +55,24 @@ CATALOGUE: tuple[CheckSpec, ...] = (
         id="disk-free",
         suite="service",
         protects="There is room for the images of the coming hours.",
+        integrity=False,
+    ),
+    CheckSpec(
+        id="tls-certificate",
+        suite=TLS_SUITE,
+        protects="Modalities that ask for the archive's certificate go on sending to it.",
+        integrity=False,
+    ),
+    CheckSpec(
+        id="tls-only",
+        suite=TLS_SUITE,
+        protects="No image and no name of a patient travels readable by others.",
+        integrity=False,
+    ),
+    CheckSpec(
+        id="tls-version",
+        suite=TLS_SUITE,
+        protects="Nobody between can talk two systems down to a broken encryption.",
         integrity=False,
     ),
     CheckSpec(

@@ -34,9 +34,16 @@ def read_certificates(pem: str) -> tuple[Certificate, ...]:
         raise Garbled(f"no certificate that can be read ({type(error).__name__})") from None
 
 
-def fingerprint(der: bytes) -> str:
-    """SHA-256 of a certificate's DER, as hexadecimal digits."""
-    return hashlib.sha256(der).hexdigest()
+def read_der(der: bytes) -> Certificate:
+    """The certificate that a peer shows.
+
+    Raises:
+        Garbled: it cannot be read.
+    """
+    try:
+        return _read(x509.load_der_x509_certificate(der))
+    except (ValueError, TypeError) as error:
+        raise Garbled(f"no certificate that can be read ({type(error).__name__})") from None
 
 
 def _read(found: x509.Certificate) -> Certificate:
@@ -44,7 +51,7 @@ def _read(found: x509.Certificate) -> Certificate:
         names=_names(found),
         not_before=found.not_valid_before_utc,
         not_after=found.not_valid_after_utc,
-        fingerprint=fingerprint(found.public_bytes(Encoding.DER)),
+        fingerprint=hashlib.sha256(found.public_bytes(Encoding.DER)).hexdigest(),
     )
 
 

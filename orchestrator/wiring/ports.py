@@ -76,6 +76,7 @@ def make_steps(fleet: Fleet, journal: SqlJournal, *, runner: str) -> Steps:
         program=program,
         ssh_config=ssh_config,
         secret=Secrets(fleet).resolve,
+        path=fleet.path,
         roles=resources.roles(),
     )
     return Steps(

@@ -195,13 +195,10 @@ class Pacs:
     def sending(self, directory: Path) -> Iterator[Path]:
         """A modality sends all the while; afterwards nothing that it got success for is missing."""
         manifest = directory / "acknowledged.jsonl"
-        place = PLACES[self.host]
-        address = next(str(s.address) for s in DEFAULT_HOSTS if s.name == self.host)
         argv = [
             *self.demo.lab.enter_argv(MODALITY_NAME), sys.executable, "-m",
-            "orchestrator.lab.modality", "--peer", f"{address}:4242", "--called", place.ae_title,
-            "--calling", place.modality.ae_title, "--manifest", str(manifest),
-            "--interval", "0.3", "--seed", str(time.time_ns()),
+            "orchestrator.lab.modality", *self.demo.modality_argv(self.host),
+            "--manifest", str(manifest), "--interval", "0.3", "--seed", str(time.time_ns()),
         ]  # fmt: skip
         with subprocess.Popen(argv, cwd=CHECKOUT) as process:
             try:

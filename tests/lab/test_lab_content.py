@@ -149,7 +149,7 @@ def shows(fault: str, pacs: Pacs) -> None:
 def test_a_modality_loses_nothing_over_a_restart(upgraded: Pacs, tmp_path: Path) -> None:
     demo, manifest = upgraded.demo, tmp_path / "manifest.jsonl"
     argv = [*demo.lab.enter_argv(MODALITY_NAME), sys.executable, "-m", "orchestrator.lab.modality"]
-    argv += ["--peer", "10.77.0.12:4242", "--called", "HOSPITALB", "--calling", "MR1"]
+    argv += demo.modality_argv("pacs-b")
     argv += ["--manifest", str(manifest), "--interval", "0.1"]
     with Popen(argv, cwd=CHECKOUT) as process:
         try:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -99,6 +100,30 @@ def database_directory(unit):
     return Path(found.strip()).resolve()
 
 
+def tls_files(given):
+    """What the new configuration's DICOM TLS needs is there, belongs together, and is captured."""
+    new = configuration(Path(given["change_dir"]) / "files" / "orthanc")
+    if not new.get("DicomTlsEnabled"):
+        return
+    names = ("DicomTlsCertificate", "DicomTlsPrivateKey", "DicomTlsTrustedCertificates")
+    paths = [Path(new[name]) for name in names]
+    for path in paths:
+        if Path(given["configuration"]) not in path.parents:
+            yield f"{path} is outside {given['configuration']}: a restore would not put it back"
+        try:
+            run(["runuser", "-u", "orthanc", "--", "test", "-r", str(path)], cwd="/")
+        except ProblemError:
+            yield f"{path} is not there, or Orthanc may not read it"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # An empty password: nobody is there to be asked for one.
+        context.load_cert_chain(paths[0], paths[1], password="")
+        context.load_verify_locations(paths[2])
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or "no PEM"
+        yield f"certificate, key and authorities of DICOM TLS cannot be used together: {reason}"
+
+
 def new_configuration(given):
     """The database lets the new configuration in."""
     try:
@@ -119,6 +144,7 @@ RULES = (
     current,
     state_is_captured,
     nothing_else_goes_back,
+    tls_files,
     new_configuration,
     jobs,
 )

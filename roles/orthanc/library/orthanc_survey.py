@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import stat
 import subprocess
 from datetime import datetime, timezone
@@ -43,6 +44,7 @@ author: [wardship]
 """
 
 PROGRAM = "/usr/local/lib/wardship/wardship-host"
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]*-----END CERTIFICATE-----")
 #: How many of Orthanc's latest changes are looked at for an object that came.
 RECENT = 200
 COUNTS = {
@@ -194,7 +196,25 @@ def surveyed(given):
         undeclared, intended = differences(live, *told)
         problems += undeclared
         survey["differences"] = intended
-    return {"survey": survey, "problems": problems, "received_ago": ago}
+    shown = tried("certificate", lambda: certificates(live, given["declared"]), [])
+    found = {"survey": survey, "problems": problems, "received_ago": ago}
+    return {**found, "certificates": shown}
+
+
+def certificates(live, declared):
+    """The certificate that the DICOM service shows, or is to show; the file as it is."""
+    if not (declared.get("DicomTlsEnabled") or live.get("DicomTlsEnabled")):
+        return []
+    path = declared.get("DicomTlsCertificate") or live.get("DicomTlsCertificate")
+    if not path:
+        raise ProblemError("DICOM TLS is on and no certificate is configured")
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    return [{"service": "dicom", "path": path, "pem": only_certificates(text)}]
+
+
+def only_certificates(text):
+    """A file may hold the key as well: that goes nowhere."""
+    return "".join(f"{each}\n" for each in _CERTIFICATE.findall(text))
 
 
 def _in_database(live, known):
