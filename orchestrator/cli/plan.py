@@ -40,6 +40,7 @@ def plan(context: typer.Context, facilities: Facilities = None) -> None:
 
 def _make(fleet: Fleet, facilities: list[str]) -> Plan:
     from orchestrator.adapters.backups import look_at_backups
+    from orchestrator.adapters.certificates import look_at_certificates
     from orchestrator.adapters.depot import look_at_ordered, unpacked_sizes
     from orchestrator.wiring.preview import measured, predict
     from orchestrator.wiring.survey import earlier_attempts
@@ -55,6 +56,7 @@ def _make(fleet: Fleet, facilities: list[str]) -> Plan:
         unpacked=unpacked_sizes(fleet),
         measured=measured(fleet),
         backups=look_at_backups(fleet, list(surveys)),
+        certificates=look_at_certificates(fleet, surveys),
     )
     # Only what the plan would change is asked what it would become.
     made = make()

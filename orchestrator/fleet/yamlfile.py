@@ -24,7 +24,7 @@ Loc = tuple[str | int, ...]
 
 LARGEST_FILE = 1 << 20
 #: Below these keys a value may be a secret that somebody wrote down by mistake.
-_SECRETIVE = frozenset({"password", "secrets", "key"})
+_SECRETIVE = frozenset({"password", "secrets", "probe"})
 _DEEPEST = 40
 _MOST_VALUES = 100_000
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")

@@ -164,7 +164,11 @@ def configuration(hospital: Hospital) -> dict[str, dict[str, object]]:
 def _entry(remote: Remote) -> list[str | int] | dict[str, str | int | bool]:
     if not remote.tls:
         return [remote.ae_title, remote.address, remote.port]
-    where = {"AET": remote.ae_title, "Host": remote.address, "Port": remote.port}
+    where: dict[str, str | int | bool] = {
+        "AET": remote.ae_title,
+        "Host": remote.address,
+        "Port": remote.port,
+    }
     return {**where, "UseDicomTls": True}
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from orchestrator.fleet.catalog import Product, Release
 from orchestrator.fleet.gates_model import GateSettings
-from orchestrator.fleet.model import Model, Role, StateVolume
+from orchestrator.fleet.model import DicomEndpoint, Model, Role, StateVolume
 from orchestrator.fleet.rules import in_version_order
 from orchestrator.plan import gates_declared
 from orchestrator.plan.model import HostChange, Refusal
@@ -32,12 +32,32 @@ class Backup(Model):
     problem: str = ""
 
 
+#: Whose certificate: who issued it, the product's, the probe's.
+Whose = Literal["authority", "archive", "verifier"]
+
+
+class DeclaredCertificate(Model):
+    """A certificate that the fleet declares for a host's DICOM TLS, as its file is now.
+
+    ``problem``: why it cannot be read; the rest is then absent. Times are UTC.
+    """
+
+    whose: Whose
+    file: str
+    fingerprint: str = ""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    problem: str = ""
+
+
 @dataclass(frozen=True)
 class Prospect:
     """One host, what is ordered for it, and what was found there.
 
     ``settings``: the gates that are declared for it; ``confirmed``: its checklist's dates.
     ``backup``: what was found of it, None where nobody looked. ``now`` in UTC.
+    ``dicom``: its DICOM service as declared; ``certificates``: those that are declared for it, None
+    where nobody looked.
     ``own``: a change set that may hold the host, because it is the one that asks.
     """
 
@@ -54,6 +74,8 @@ class Prospect:
     settings: GateSettings = field(default_factory=GateSettings)
     confirmed: Mapping[str, date] = field(default_factory=dict)
     backup: Backup | None = None
+    dicom: DicomEndpoint | None = None
+    certificates: tuple[DeclaredCertificate, ...] | None = None
     own: str | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""Gates that a fleet or a facility sets: clock, traffic, hold, backup, checklists. Pure.
+"""Gates that a fleet or a facility sets: clock, traffic, hold, backup, certificates, lists. Pure.
 
 What is not declared is absent; what is declared and was not learned is a refusal.
 """
@@ -84,6 +84,45 @@ def backup(p: Prospect) -> Iterator[Reason]:
         )
 
 
+def certificates(p: Prospect) -> Iterator[Reason]:
+    """Every certificate of a declared DICOM TLS is in force, and for as long as is declared."""
+    if p.dicom is None or p.dicom.tls is None:
+        return
+    again = f"wardship survey {p.facility}"
+    shown = next((one for one in p.survey.certificates if one.service == "dicom"), None)
+    if shown is None:
+        yield "certificate", "which certificate the archive shows is not known", again
+    else:
+        what = f"the archive's certificate ({shown.path} on {p.host})"
+        yield from _in_force(p, what, shown.not_before, shown.not_after)
+    if p.certificates is None:
+        yield "certificate", "nobody looked at the declared certificates", again
+        return
+    for one in p.certificates:
+        if one.problem or not (one.not_before and one.not_after):
+            yield "certificate", f"{one.file}: {one.problem}", "wardship fleet check"
+        elif one.whose != "archive":
+            what = f"the {one.whose}'s certificate ({one.file})"
+            yield from _in_force(p, what, one.not_before, one.not_after)
+        elif shown and shown.fingerprint != one.fingerprint:
+            because = f"{shown.path} on {p.host} is another certificate than {one.file}"
+            hint = f"if it was renewed there, copy it to {one.file}; else put the right one back"
+            yield "certificate", because, hint
+
+
+def _in_force(p: Prospect, what: str, since: datetime, until: datetime) -> Iterator[Reason]:
+    hint = f"renew it, declare the new one, then: wardship survey {p.facility}"
+    days = p.settings.certificate_days
+    if until <= p.now:
+        yield "certificate", f"{what} expired on {until:%Y-%m-%d %H:%M} UTC", hint
+    elif since > p.now:
+        yield "certificate", f"{what} is in force only from {since:%Y-%m-%d %H:%M} UTC", hint
+    elif days is not None and until - p.now < timedelta(days=days):
+        left = _span((until - p.now).total_seconds())
+        because = f"{what} expires on {until:%Y-%m-%d %H:%M} UTC, in {left}; declared are {days}"
+        yield "certificate", f"{because} days", hint
+
+
 def checklist(p: Prospect) -> Iterator[Reason]:
     """Every item of the product's checklist is confirmed for this host, and still holds."""
     today = _day(p.now)
@@ -111,4 +150,4 @@ def _span(seconds: float) -> str:
     return f"{seconds / 3600:.0f} h" if seconds < 172800 else f"{seconds / 86400:.0f} days"
 
 
-RULES = (clock, quiet, hold, backup, checklist)
+RULES = (clock, quiet, hold, backup, certificates, checklist)

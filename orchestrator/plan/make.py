@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.fleet.model import Fleet, Host
-from orchestrator.plan.gates import ArtifactState, Backup, Prospect, gates
+from orchestrator.plan.gates import (
+    ArtifactState,
+    Backup,
+    DeclaredCertificate,
+    Prospect,
+    gates,
+)
 from orchestrator.plan.model import (
     ChangeSet,
     HostChange,
@@ -38,6 +44,7 @@ def make_plan(
     predictions: Mapping[str, Prediction] | None = None,
     measured: Sequence[Measured] = (),
     backups: Mapping[str, Backup] | None = None,
+    certificates: Mapping[str, tuple[DeclaredCertificate, ...]] | None = None,
 ) -> Plan:
     """The plan for the facilities that were surveyed.
 
@@ -45,7 +52,8 @@ def make_plan(
     each facility has had, so that the same change tried again is another change set. ``unpacked``:
     bytes that an artifact's release takes, by file. ``predictions``: by host, of those that were
     asked; staging that would fail there is a refusal. ``measured``: outages of earlier changes,
-    oldest first. ``backups``: what was found of them, by host.
+    oldest first. ``backups``: what was found of them, by host. ``certificates``: those that are
+    declared for DICOM TLS, by host.
     """
     known = _Known(
         now=now,
@@ -55,6 +63,7 @@ def make_plan(
         predictions=predictions or {},
         outages=Measurements(measured),
         backups=backups or {},
+        certificates=certificates or {},
     )
     change_sets: list[ChangeSet] = []
     refusals: list[Refusal] = []
@@ -92,6 +101,7 @@ def prospect(
     artifact: ArtifactState,
     now: datetime,
     backup: Backup | None = None,
+    certificates: tuple[DeclaredCertificate, ...] | None = None,
     own: str | None = None,
 ) -> Prospect:
     """What the gates look at, for one declared host."""
@@ -110,6 +120,8 @@ def prospect(
         settings=fleet.gates_of(declared),
         confirmed=declared.gates.confirmed,
         backup=backup,
+        dicom=declared.dicom,
+        certificates=certificates,
         own=own,
     )
 
@@ -125,6 +137,7 @@ class _Known:
     predictions: Mapping[str, Prediction]
     outages: Measurements
     backups: Mapping[str, Backup]
+    certificates: Mapping[str, tuple[DeclaredCertificate, ...]]
 
 
 class _Facility:
@@ -204,6 +217,7 @@ class _Facility:
             artifact=self.known.depot.get(file, "unknown"),
             now=self.known.now,
             backup=self.known.backups.get(name),
+            certificates=self.known.certificates.get(name),
         )
 
     def _change(self, name: str, host: Host, release: str) -> HostChange:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator import resources
 from orchestrator.adapters.backups import look_at_backups
+from orchestrator.adapters.certificates import look_at_certificates
 from orchestrator.adapters.depot import look_at_ordered
 from orchestrator.adapters.facility import FacilityHosts
 from orchestrator.adapters.hostprogram import build_host_program
@@ -95,6 +96,7 @@ def _gates(fleet: Fleet, change_set: ChangeSet) -> tuple[Refusal, ...]:
     found = {host.host: host for host in survey.hosts}
     depot = look_at_ordered(fleet)
     backups = look_at_backups(fleet, [change_set.facility])
+    certificates = look_at_certificates(fleet, [change_set.facility])
     for host in change_set.hosts:
         if (now := found.get(host.host)) is None:
             continue
@@ -114,6 +116,7 @@ def _gates(fleet: Fleet, change_set: ChangeSet) -> tuple[Refusal, ...]:
                 artifact=depot.get(host.artifact.file, "unknown"),
                 now=utc_now(),
                 backup=backups.get(host.host),
+                certificates=certificates.get(host.host),
                 own=change_set.id,
             )
         )
