@@ -75,10 +75,26 @@ def _host(host: HostSurvey) -> Iterator[str]:
     yield f"    {services}"
     if host.counts:
         yield f"    {_counts(host.counts)}"
+    yield from _callers(host)
+    for each in host.certificates:
+        yield f"    certificate of {', '.join(each.names)} until {each.not_after:%Y-%m-%d}"
     for difference in host.differences:
         yield f"    a change will make it another: {difference}"
     if host.locked_by:
         yield f"    held by change {host.locked_by}"
+
+
+def _callers(host: HostSurvey) -> Iterator[str]:
+    """The AE table, and whom it does not keep out."""
+    if not host.ae_table:
+        return
+    strange = [one.ae_title for one in host.ae_table if not one.declared]
+    declared = f"not as declared: {', '.join(strange)}" if strange else "all as declared"
+    names = ", ".join(one.ae_title for one in host.ae_table)
+    yield f"    AE table: {names} · {declared}"
+    if host.callers and host.callers.anybody:
+        where = "from its own address" if host.callers.checks_address else "from anywhere"
+        yield f"    any other AE may {', '.join(host.callers.anybody)}; one of the table {where}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

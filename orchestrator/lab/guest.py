@@ -49,11 +49,11 @@ class Rest:
         """
         return self._run(self._curl(path), input=self._login)
 
-    def post(self, path: str, body: bytes) -> bytes:
+    def post(self, path: str, body: bytes, *, method: str = "POST") -> bytes:
         """What the service answers. Raises as ``get`` does."""
         put(self._run, self._BODY, body, mode=0o600)
         try:
-            sent = ["--data-binary", f"@{self._BODY}"]
+            sent = ["--request", method, "--data-binary", f"@{self._BODY}"]
             return self._run([*self._curl(path), *sent], input=self._login)
         finally:
             self._run(["rm", "-f", self._BODY])

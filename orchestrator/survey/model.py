@@ -75,7 +75,20 @@ class AeSurvey(Model):
     ae_title: str
     address: str
     port: int
+    tls: bool = False
     declared: bool
+
+
+class CallersSurvey(Model):
+    """Who may call a product, whatever its AE table says.
+
+    ``anybody``: what an AE may ask for that is not in the table; ``checks_address``: an AE is
+    let in from its own address only; ``checks_called``: only under the product's own name.
+    """
+
+    anybody: tuple[str, ...]
+    checks_address: bool
+    checks_called: bool
 
 
 class SpaceSurvey(Model):
@@ -104,6 +117,7 @@ class HostSurvey(Model):
     hold: HoldSurvey | None = None
     traffic: TrafficSurvey | None = None
     ae_table: tuple[AeSurvey, ...] = ()
+    callers: CallersSurvey | None = None
     certificates: tuple[CertificateSurvey, ...] = ()
     #: Where a change puts things outside the volumes.
     space: tuple[SpaceSurvey, ...] = ()

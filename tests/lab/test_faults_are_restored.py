@@ -15,6 +15,8 @@ BROKEN = {
     "no-postgresql-plugin": {"census-product", "orthanc-index"},
     "no-dicomweb": {"dicomweb-qido"},
     "wrong-ae": {"dicom-echo"},
+    "tls-off": {"tls-only", "tls-certificate"},
+    "tls-other-name": {"tls-certificate"},
     "bad-json": None,
     "file-deleted": {"archive-files", "census-index"},
     "byte-flipped": {"archive-files"},

@@ -17,7 +17,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.orthanc_declared import ae_table, differences
+from ansible.module_utils.orthanc_declared import (
+    ae_table,
+    callers,
+    differences,
+    in_force,
+    not_loaded,
+)
 from ansible.module_utils.orthanc_host import (
     ProblemError,
     Web,
@@ -171,7 +177,7 @@ def surveyed(given):
 
     live = tried("configuration", lambda: configuration(given["configuration"]), {})
     running, counts = tried("web service", lambda: answers(Web(live)), (None, {}))
-    known = tried("AE table", lambda: Web(live).call("GET", "/modalities?expand"), {})
+    known = tried("AE table", lambda: Web(live).call("GET", "/modalities?expand"), None)
     now = datetime.now(timezone.utc)
     ago = tried("what was received", lambda: received_ago(Web(live), now), None)
     locked_by, epoch = tried("host program", lock, (None, 0))
@@ -189,9 +195,10 @@ def surveyed(given):
         "counts": counts,
     }
     if live:
-        # Orthanc knows more AEs than its files where it keeps them in its database.
-        live["DicomModalities"] = {**live.get("DicomModalities", {}), **_in_database(live, known)}
+        problems += not_loaded(live, known)
+        live["DicomModalities"] = in_force(live, known)
         survey["ae_table"] = ae_table(live["DicomModalities"], given["declared"]["DicomModalities"])
+        survey["callers"] = callers(live)
         told = (given["declared"], given["chosen"], given["masked"])
         undeclared, intended = differences(live, *told)
         problems += undeclared
@@ -215,12 +222,6 @@ def certificates(live, declared):
 def only_certificates(text):
     """A file may hold the key as well: that goes nowhere."""
     return "".join(f"{each}\n" for each in _CERTIFICATE.findall(text))
-
-
-def _in_database(live, known):
-    """What Orthanc answers and no file has."""
-    files = live.get("DicomModalities", {})
-    return {name: entry for name, entry in known.items() if name not in files}
 
 
 def main():
