@@ -124,6 +124,12 @@ def meaning(peer: object, error: Exception) -> WireError:
     return NotSecure(f"{peer} refuses the TLS handshake: {_said(error)}")
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether the peer itself refused what was offered, for another reason than our certificate."""
+    reason = getattr(error, "reason", None) or ""
+    return "ALERT_" in reason and reason.rpartition("ALERT_")[2] not in _ABOUT_US
+
+
 def _untrusted(error: ssl.SSLCertVerificationError) -> str:
     code = error.verify_code
     if code == _EXPIRED:

@@ -16,6 +16,7 @@ from orchestrator.verify.model import (
     CheckResult,
     DicomTarget,
     Moment,
+    TlsTarget,
     WebTarget,
 )
 from orchestrator.verify.plugin import Record
@@ -78,6 +79,7 @@ class Scene:
     moment: Moment = "baseline"
     baseline: tuple[CheckResult, ...] = ()
     record: Record = field(default_factory=Record)
+    tls: TlsTarget | None = None
     _sites: list[Site] = field(default_factory=list)
 
     def fill(self, objects: list[StoredObject]) -> None:
@@ -119,7 +121,12 @@ class Scene:
             volumes=("/data/live",),
             min_free_mib=512,
             suites=(),
-            dicom=DicomTarget(port=self.pacs.port, ae_title=self.pacs.ae_title, receive_port=port),
+            dicom=DicomTarget(
+                port=self.pacs.port,
+                ae_title=self.pacs.ae_title,
+                receive_port=port,
+                tls=self.tls,
+            ),
             web=WebTarget(url="http://127.0.0.1:1", dicomweb="/dicom-web"),
             settings=VerifySettings(),
             seed=3,

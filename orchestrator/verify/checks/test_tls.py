@@ -13,18 +13,10 @@ from orchestrator.verify.plugin import Record
 from orchestrator.verify.site import PATIENCE, Site
 from orchestrator.wire.certificates import Certificate, read_certificates, read_der
 from orchestrator.wire.errors import Cut, NotSecure
-from orchestrator.wire.tls import meaning, presented
+from orchestrator.wire.tls import is_refusal, meaning, presented
 
 #: What BCP 195 forbids (RFC 8996), by the name that OpenSSL gives it.
 BROKEN = {"TLSv1": ssl.TLSVersion.TLSv1, "TLSv1.1": ssl.TLSVersion.TLSv1_1}
-#: A peer's refusal of a version, or of everything that goes with it (RFC 8446 section 6.2).
-REFUSED = frozenset(
-    {
-        "TLSV1_ALERT_PROTOCOL_VERSION",
-        "TLSV1_ALERT_INSUFFICIENT_SECURITY",
-        "SSLV3_ALERT_HANDSHAKE_FAILURE",
-    }
-)
 
 
 def test_tls_certificate(site: Site, record: Record) -> None:
@@ -98,7 +90,7 @@ def accepts(site: Site, version: ssl.TLSVersion) -> bool:
             target.address, target.port, timeout=PATIENCE, tls=site.tls_declared, only=version
         )
     except (OSError, ValueError) as error:
-        if getattr(error, "reason", None) in REFUSED:
+        if is_refusal(error):
             return False
         raise Unknown(f"whether {version.name} is refused is not known: {error}") from None
     return True
