@@ -57,7 +57,7 @@ def restart(pacs: Pacs) -> None:
 def test_the_survey_shows_the_callers_and_the_certificate(archive: Pacs) -> None:
     done = archive.wardship("survey", archive.facility)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "AE table: MR1, WARDSHIP · all as declared" in done.stdout
+    assert "AE table: WARDSHIP, MR1 · all as declared" in done.stdout
     assert "any other AE may echo, store, find, get, move" in done.stdout
     assert "certificate of pacs.hospital-b.invalid until" in done.stdout
     (host,) = json.loads(archive.wardship("survey", "--json", archive.facility).stdout)[

@@ -17,13 +17,21 @@ BROKEN = {
     "wrong-ae": {"dicom-echo"},
     "tls-off": {"tls-only", "tls-certificate"},
     "tls-other-name": {"tls-certificate"},
+    "tls-expired": {"tls-certificate"},
     "bad-json": None,
     "file-deleted": {"archive-files", "census-index"},
     "byte-flipped": {"archive-files"},
 }
 
 
-@pytest.mark.parametrize("fault", BROKEN)
+#: As another of them, and so not in every run.
+LONG = {"tls-expired"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(one, marks=[pytest.mark.full] if one in LONG else []) for one in BROKEN],
+)
 def test_a_broken_release_is_put_back(fault: str, pacs: Pacs, tmp_path: Path) -> None:
     plan = pacs.plan()
     pacs.break_(fault)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.lab.authority import Authority
 from tests.fakes.orthanc import FakeOrthanc, running
 from tests.unit.role_modules import role_module
 
@@ -141,3 +142,44 @@ def test_what_cannot_be_looked_at_is_a_reason(host: Host) -> None:
     assert "state is captured could not be learned: refused" in told
     assert "with the new configuration refused" in told
     assert any(each.startswith("jobs could not be learned: GET /jobs?expand") for each in told)
+
+
+NAMES = ("DicomTlsCertificate", "DicomTlsPrivateKey", "DicomTlsTrustedCertificates")
+
+
+def with_tls(host: Host, *, key: str | None = None, below: str = "etc/tls") -> None:
+    """The new configuration speaks TLS, with files that are there."""
+    authority = Authority()
+    issued = authority.issue("pacs.invalid")
+    texts = (issued.certificate, key or issued.key, authority.certificate)
+    paths = [host.root / below / f"{number}.pem" for number in range(3)]
+    for path, text in zip(paths, texts, strict=True):
+        program(path, text)
+    new = {"DicomTlsEnabled": True, **dict(zip(NAMES, map(str, paths), strict=True))}
+    program(host.root / "change/files/orthanc/tls.json", json.dumps(new))
+
+
+def test_tls_with_its_files_is_not_refused(host: Host) -> None:
+    with_tls(host)
+    assert host.refusals() == []
+
+
+def test_a_key_of_another_certificate_is_refused_and_not_shown(host: Host) -> None:
+    other = Authority().issue("other.invalid").key
+    with_tls(host, key=other)
+    (told,) = host.refusals()
+    assert told.startswith("certificate, key and authorities of DICOM TLS cannot be used together")
+    assert other[40:80] not in told
+
+
+def test_files_of_tls_that_a_restore_would_not_put_back_are_refused(host: Host) -> None:
+    with_tls(host, below="elsewhere")
+    told = host.refusals()
+    assert len([one for one in told if "a restore would not put it back" in one]) == 3
+
+
+def test_files_of_tls_that_are_not_there_are_refused(host: Host) -> None:
+    with_tls(host)
+    (host.root / "etc/tls/1.pem").unlink()
+    (told,) = host.refusals()
+    assert "No such file" in told
