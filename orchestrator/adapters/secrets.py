@@ -14,6 +14,8 @@ from orchestrator.fleet.model import Fleet, Host, SecretRef, VaultSettings
 from orchestrator.fleet.problems import quoted
 
 _LONGEST_PASSWORD = 1 << 16
+#: Characters of a line that is no mere ``-----BEGIN PRIVATE KEY-----``.
+_TELLING = 40
 _LARGEST_VAULT = 4 << 20
 _UNSAFE = "!unsafe"
 _TEXTS = ("tag:yaml.org,2002:str", _UNSAFE)
@@ -60,7 +62,7 @@ class Secrets:
                 continue
             # One that is not here is asked for, and missed, by whoever needs it.
             with suppress(FleetError):
-                found.append(self.resolve(ref))
+                found += _pieces(self.resolve(ref))
             self._is_closed = bool(ref.vault) and self._vault is None
         return tuple(found)
 
@@ -82,6 +84,12 @@ class Secrets:
                 hint="see vault.password_file or vault.password_env in fleet.yml",
             )
         return _decrypted(self._directory / self._settings.file, password)
+
+
+def _pieces(secret: str) -> list[str]:
+    """A secret, and of one with several lines (a key) each that tells something on its own."""
+    lines = secret.splitlines()
+    return [secret, *(line for line in lines if len(line) >= _TELLING and len(lines) > 1)]
 
 
 def vault_names(directory: Path, vault: VaultSettings) -> frozenset[str] | None:

@@ -7,89 +7,27 @@ files and telling line numbers is ``load``'s.
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, Self
-from zoneinfo import available_timezones
+from pathlib import Path
+from typing import Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, JsonValue
 
 from orchestrator.fleet.catalog import Artifact, Catalog
 from orchestrator.fleet.gates_model import GateSettings, HostGates
 from orchestrator.fleet.mandate import Mandate
-
-#: Names of facilities, hosts and products: safe in file names, units, namespaces and inventories.
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-#: DICOM PS3.5 section 6.2, VR AE: at most 16 characters, no backslash or control characters.
-AETitle = Annotated[str, Field(pattern=r"^[A-Z0-9_.-]{1,16}$")]
-Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
-#: A host name or an IP address.
-Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$")]
-
-#: The suite of checks of a host whose DICOM TLS is declared, whatever its role selects.
-TLS_SUITE = "tls"
-
-
-_timezones = cache(available_timezones)
-
-
-def _known_timezone(name: str) -> str:
-    if name not in _timezones():
-        raise ValueError("no such time zone; expected an IANA name such as Africa/Mbabane")
-    return name
-
-
-def _absolute(path: str) -> str:
-    if not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise ValueError("expected an absolute path without '..'")
-    return _plain_path(path)
-
-
-def _plain_path(path: str) -> str:
-    if not path or any(ord(sign) < 32 or sign in '"\x7f' for sign in path):
-        raise ValueError("expected a path without quotes and control characters")
-    if path.startswith("~") and not path.startswith("~/"):
-        raise ValueError("expected ~/…, or a path without ~")
-    return path
-
-
-TimeZone = Annotated[str, AfterValidator(_known_timezone)]
-HostPath = Annotated[
-    str,
-    AfterValidator(_absolute),
-    WithJsonSchema({"type": "string", "pattern": r"^/(?!(.*/)?\.\.(/|$))[^\x00-\x1f\x7f\"]*$"}),
-]
-#: A path on the controller; relative ones count from the fleet's directory.
-LocalPath = Annotated[str, AfterValidator(_plain_path)]
-#: What people read: one line.
-Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
-
-
-class Model(BaseModel):
-    """What passes between packages: frozen, nothing unknown."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SecretRef(Model):
-    """Where a secret is; never the secret itself."""
-
-    vault: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$")
-    env: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.vault is None) == (self.env is None):
-            raise ValueError("expected exactly one of vault: NAME and env: NAME")
-        return self
+from orchestrator.fleet.tls_model import TLS_SUITE as TLS_SUITE
+from orchestrator.fleet.tls_model import DicomTls as DicomTls
+from orchestrator.fleet.tls_model import ProbeIdentity as ProbeIdentity
+from orchestrator.fleet.values import Address as Address
+from orchestrator.fleet.values import AETitle as AETitle
+from orchestrator.fleet.values import HostPath as HostPath
+from orchestrator.fleet.values import LocalPath as LocalPath
+from orchestrator.fleet.values import Model as Model
+from orchestrator.fleet.values import Name as Name
+from orchestrator.fleet.values import Port as Port
+from orchestrator.fleet.values import SecretRef as SecretRef
+from orchestrator.fleet.values import Text as Text
+from orchestrator.fleet.values import TimeZone as TimeZone
 
 
 class VaultSettings(Model):
@@ -116,44 +54,6 @@ class VerifySettings(Model):
     retrieves: int = Field(default=20, ge=20, le=1000)
     sample_files: int = Field(default=200, ge=1)
     patience_seconds: int = Field(default=60, ge=0, le=3600)
-
-
-class ProbeIdentity(Model):
-    """What the verifier shows a product that asks its callers for a certificate.
-
-    ``key`` refers to a secret, ``key_file`` to a file of mode 0600 on the controller.
-    """
-
-    certificate: LocalPath
-    key: SecretRef | None = None
-    key_file: LocalPath | None = None
-
-    @model_validator(mode="after")
-    def _one_key(self) -> Self:
-        if (self.key is None) == (self.key_file is None):
-            raise ValueError("expected exactly one of key and key_file")
-        return self
-
-
-class DicomTls(Model):
-    """DICOM over TLS (PS3.15 B.9): what proves the product's service. Files are PEM, local.
-
-    ``certificate`` is the one that the service shows, for ``name`` (the host's address if there is
-    none), issued by ``ca``. Its key is on the host and nowhere else. ``callers``: whether whoever
-    connects has to show a certificate as well.
-    """
-
-    ca: LocalPath
-    certificate: LocalPath
-    name: Address | None = None
-    callers: Literal["certified", "any"] = "certified"
-    probe: ProbeIdentity | None = None
-
-    @model_validator(mode="after")
-    def _the_probe_gets_in(self) -> Self:
-        if self.callers == "certified" and self.probe is None:
-            raise ValueError("expected probe: the certificate of the verifier, or callers: any")
-        return self
 
 
 class DicomEndpoint(Model):
