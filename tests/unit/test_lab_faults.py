@@ -13,10 +13,15 @@ import pytest
 
 from orchestrator.errors import LabError
 from orchestrator.lab import faults, sabotage, saboteur
+from orchestrator.lab.authority import Identity, Secured
 from orchestrator.lab.provision import Hospital, configuration
 from orchestrator.lab.victim import Host
 
-HOSPITAL = Hospital("Hospital", "HOSPITALA", web_password="web1", database_password="database1")
+ONE = Identity("certificate", "key")
+SECURED = Secured("pacs.invalid", "ca", *[ONE] * 5)
+HOSPITAL = Hospital(
+    "Hospital", "HOSPITALA", web_password="web1", database_password="database1", secured=SECURED
+)
 #: Faults that are a change of the settings, and the one thing in them that is then different.
 IN_SETTINGS = (
     "plugin-file-missing",
@@ -24,7 +29,9 @@ IN_SETTINGS = (
     "no-dicomweb",
     "wrong-ae",
     "db-password",
+    "tls-off",
 )
+IN_CERTIFICATES = ("tls-expired", "tls-other-name")
 IN_FILES = ("file-deleted", "byte-flipped")
 
 
@@ -42,6 +49,15 @@ class Machine:
         (root / "etc/orthanc").mkdir(parents=True)
         for name, settings in configuration(HOSPITAL).items():
             (root / "etc/orthanc" / name).write_text(json.dumps(settings, indent=2))
+        for file in (
+            *("etc/orthanc/tls/certificate.pem", "etc/orthanc/tls/key.pem"),
+            *(
+                f"usr/local/share/lab-certificates/{one}"
+                for one in ("expired.pem", "expired.key", "stranger.pem", "stranger.key")
+            ),
+        ):
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / file).write_text(file)
         for number in range(3):
             path = root / f"data/live/orthanc/0{number}/ff/file{number}"
             path.parent.mkdir(parents=True)
@@ -84,7 +100,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-@pytest.mark.parametrize("fault", [*IN_SETTINGS, *IN_FILES, "bad-json"])
+@pytest.mark.parametrize("fault", [*IN_SETTINGS, *IN_CERTIFICATES, *IN_FILES, "bad-json"])
 def test_an_armed_fault_waits_for_another_release(machine: Machine, fault: str) -> None:
     before = machine.content()
     machine.arm(fault)
@@ -103,7 +119,7 @@ def test_a_fault_for_one_release_spares_the_one_on_the_way(machine: Machine) -> 
     assert machine.settings("orthanc.json")["DicomAet"] == "NEWNAME"
 
 
-@pytest.mark.parametrize("fault", [*IN_SETTINGS, *IN_FILES, "bad-json"])
+@pytest.mark.parametrize("fault", [*IN_SETTINGS, *IN_CERTIFICATES, *IN_FILES, "bad-json"])
 def test_what_is_in_settings_or_data_stays_when_the_old_release_starts(
     machine: Machine, fault: str
 ) -> None:
@@ -115,7 +131,7 @@ def test_what_is_in_settings_or_data_stays_when_the_old_release_starts(
     assert machine.content() == broken
 
 
-@pytest.mark.parametrize("fault", [*IN_SETTINGS, *IN_FILES, "bad-json"])
+@pytest.mark.parametrize("fault", [*IN_SETTINGS, *IN_CERTIFICATES, *IN_FILES, "bad-json"])
 def test_lifting_undoes_it(machine: Machine, fault: str) -> None:
     before = machine.content()
     machine.arm(fault)

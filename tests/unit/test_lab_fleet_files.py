@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from orchestrator.adapters.secrets import Secrets
 from orchestrator.fleet.model import Fleet
 from orchestrator.lab.artifacts import Bundle
+from orchestrator.lab.authority import secured
 from orchestrator.lab.fleet_files import Declared, write_fleet
 from orchestrator.lab.provision import Hospital, Remote
 
@@ -20,7 +22,7 @@ A = Declared(
 )
 
 
-def write(directory: Path) -> Fleet:
+def write(directory: Path, declared: Declared = A) -> Fleet:
     releases = {}
     for version in ("1.12.7", "1.10.1"):
         path = directory.parent / f"orthanc-{version}.tar.gz"
@@ -30,7 +32,7 @@ def write(directory: Path) -> Fleet:
         )
     key = directory.parent / "key"
     key.write_text("private")
-    return write_fleet(directory, [A], releases=releases, ssh_key=key)
+    return write_fleet(directory, [declared], releases=releases, ssh_key=key)
 
 
 @pytest.fixture
@@ -91,3 +93,22 @@ def test_what_a_person_changed_stays(directory: Path) -> None:
     mandate = directory / "mandate.yml"
     mandate.write_text(mandate.read_text().replace("1.12.7", "1.10.1"))
     assert write(directory).mandate.orders[0].release == "1.10.1"
+
+
+def test_a_hospital_with_tls_is_declared_with_what_is_public_of_it(
+    directory: Path, tmp_path: Path
+) -> None:
+    made = secured(tmp_path / "kept", "pacs.invalid")
+    assert secured(tmp_path / "kept", "pacs.invalid") == made
+    assert (tmp_path / "kept/certificates.json").stat().st_mode & 0o077 == 0
+    hospital = replace(HOSPITAL, secured=made)
+    fleet = write(directory, replace(A, hospital=hospital))
+    host = fleet.facilities["hospital-a"].hosts["pacs-a"]
+    assert host.dicom is not None
+    assert host.dicom.tls is not None
+    assert host.dicom.tls.probe is not None
+    assert host.dicom.tls.probe.key is not None
+    assert Secrets(fleet, {}).resolve(host.dicom.tls.probe.key) == made.probe.key
+    texts = [path.read_text() for path in directory.rglob("*.pem")]
+    assert texts
+    assert not [text for text in texts if "PRIVATE" in text]
