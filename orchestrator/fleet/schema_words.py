@@ -31,6 +31,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "clock_skew_seconds": "How far a host's clock may be off, in seconds.",
         "quiet_minutes": "Minutes without a new object before a change; without it nobody looks.",
         "backup": "The stamp of a backup off the host; without it nobody looks.",
+        "certificate_days": "Days that each certificate of DICOM TLS must still hold.",
         "checklists": "What a person has to confirm: by product, then by item.",
     },
     "BackupGate": {
@@ -68,6 +69,19 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "DicomEndpoint": {
         "ae_title": "AE title that the product is called by.",
         "port": "TCP port of its DICOM service.",
+        "tls": "DICOM over TLS: with it the service speaks nothing else.",
+    },
+    "DicomTls": {
+        "ca": "PEM file of the authority that issued the service's certificate.",
+        "certificate": "PEM file of the certificate that the service shows.",
+        "name": "The name in the certificate; without it the host's address.",
+        "callers": "Whether whoever connects has to show a certificate as well.",
+        "probe": "What the verifier shows; needed where callers are certified.",
+    },
+    "ProbeIdentity": {
+        "certificate": "PEM file of the verifier's certificate.",
+        "key": "Where its private key is, as a secret.",
+        "key_file": "Its private key as a file of mode 0600 on the controller.",
     },
     "WebEndpoint": {
         "port": "TCP port of its web service.",
@@ -83,11 +97,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "ae_title": "Its AE title.",
         "address": "Its host name or IP address.",
         "port": "TCP port that it listens on.",
+        "tls": "Whether the product calls it over TLS.",
     },
     "HostGates": {
         "confirmed": "The day on which each item of the checklist was confirmed.",
         "quiet_minutes": "In place of the fleet's.",
         "backup": "In place of the fleet's.",
+        "certificate_days": "In place of the fleet's.",
     },
     "Catalog": {"products": "Every product by its name."},
     "Product": {
