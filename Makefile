@@ -15,6 +15,9 @@ CHECKS := check-tests check-ansible check-types check-imports check-yaml check-s
 TOGETHER = $(MAKE) --no-print-directory --keep-going --output-sync=target \
 	$(if $(filter -j%,$(MAKEFLAGS)),,-j2) VENV_IS_READY=1
 
+# Tests on real hosts mostly wait: two hospitals at once, each file's tests on one of them.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 .PHONY: help demo test test-full bench check $(CHECKS) venv root lock wheel clean
 
 help: ## This list
@@ -26,12 +29,12 @@ demo: root venv ## Two hospitals on this machine, and the main job on them (root
 test: root venv ## Every test: check, then crash tests and tests on real hosts (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
 	@echo "== crash and lab tests"
-	@$(PYTEST) -v --durations=10 -m "not full" tests/crash tests/lab
+	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=10 -m "not full" tests/crash tests/lab
 
 test-full: root venv ## Every test, and those that take minutes each (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
 	@echo "== crash and lab tests, in full"
-	@$(PYTEST) -v --durations=20 tests/crash tests/lab
+	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=20 tests/crash tests/lab
 
 check: venv ## What needs no root: lint, types, imports, unit, golden and command-line tests
 	@$(TOGETHER) $(CHECKS)

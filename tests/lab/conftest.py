@@ -13,8 +13,13 @@ from tests.lab.ward import Ward
 
 @pytest.fixture(scope="session")
 def hospital() -> Iterator[Pacs]:
-    """The lab ``WARDSHIP_TEST_LAB``, else ``tests``; its host has PAM and logind."""
-    demo = make_lab(os.environ.get("WARDSHIP_TEST_LAB", "tests"), "pacs-b")
+    """The lab ``WARDSHIP_TEST_LAB``, else ``tests``, one each for tests that run side by side.
+
+    Its host has PAM and logind.
+    """
+    name = os.environ.get("WARDSHIP_TEST_LAB", "tests")
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    demo = make_lab(f"{name}-{worker}" if worker else name, "pacs-b")
     try:
         yield Pacs(demo, "pacs-b")
     finally:
