@@ -55,6 +55,7 @@ def build(
         gaps=(*problems, *words.gaps(record, hosts)),
         outages=out,
         stretches=timeline.stretches(record, as_of=seen_until),
+        reserve=timeline.reserve(record),
         hosts=hosts,
         limits=words.LIMITS,
     )

@@ -67,6 +67,7 @@ class Planned(Model):
 class Activity(Model):
     """A step as it was done. ``seconds`` is None while it runs.
 
+    ``limit``: the seconds that a host gives the step, None where it has no limit of its own.
     ``attempts`` is above one where a controller died in it and another went on.
     """
 
@@ -75,6 +76,7 @@ class Activity(Model):
     started_at: datetime
     ended_at: datetime | None
     seconds: float | None
+    limit: int | None = None
     event: str | None
     because: str = ""
     attempts: int = 1
@@ -101,6 +103,13 @@ class Outage(Model):
     started_at: datetime
     ended_at: datetime | None
     seconds: float
+
+
+class Reserve(Model):
+    """What is kept for putting back, in seconds; ``used`` is None where it was not begun."""
+
+    kept: int
+    used: float | None
 
 
 class CheckSeen(Model):
@@ -266,6 +275,7 @@ class Report(Model):
     gaps: tuple[str, ...]
     outages: tuple[Outage, ...]
     stretches: tuple[Stretch, ...]
+    reserve: Reserve
     hosts: tuple[HostReport, ...]
     limits: tuple[str, ...]
 

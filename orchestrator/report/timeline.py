@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
-from orchestrator.report.model import Activity, Outage, Stretch
+from orchestrator.report.model import Activity, Outage, Reserve, Stretch
 from orchestrator.report.privacy import without_patients
 from orchestrator.rollout.model import Entry, Event, Record, State
 
@@ -29,6 +30,15 @@ LABELS: dict[State, str] = {
     State.CONFIRMING: "Check what was put back, door shut",
     State.REOPENING: "Open the door",
 }
+_LIMITED: dict[State, Literal["quiesce", "snapshot", "apply", "restore", "open"]] = {
+    State.QUIESCING: "quiesce",
+    State.SNAPSHOTTING: "snapshot",
+    State.APPLYING: "apply",
+    State.OPENING: "open",
+    State.RESTORING: "restore",
+    State.REOPENING: "open",
+}
+_PUTS_BACK = (State.RESTORING, State.REOPENING)
 _SHUTS = frozenset({State.QUIESCING, State.RESTORING})
 _OPENS = frozenset({State.OPENING, State.REOPENING})
 SETTLED = frozenset({State.COMMITTED, State.RESTORED, State.NOT_STARTED})
@@ -89,7 +99,8 @@ def stretches(record: Record, *, as_of: datetime) -> tuple[Stretch, ...]:
     """The activities, divided wherever the clinic goes out or comes back."""
     out = outages(record, as_of=as_of)
     rows: list[tuple[int, list[Activity]]] = []
-    for activity in activities(record.entries):
+    for done in activities(record.entries):
+        activity = done.model_copy(update={"limit": _limit(record, State(done.state))})
         where = _where(activity, out)
         if rows and rows[-1][0] == where and not _is_later(activity):
             rows[-1][1].append(activity)
@@ -104,6 +115,25 @@ def stretches(record: Record, *, as_of: datetime) -> tuple[Stretch, ...]:
         )
         for where, group in rows
     )
+
+
+def reserve(record: Record) -> Reserve:
+    """What the hosts keep for putting back and opening, checks aside, and what was used of it."""
+    took = [
+        activity.seconds
+        for activity in activities(record.entries)
+        if activity.state in _PUTS_BACK and activity.seconds is not None
+    ]
+    kept = (_limit(record, state) or 0 for state in _PUTS_BACK)
+    return Reserve(kept=sum(kept), used=sum(took) if took else None)
+
+
+def _limit(record: Record, state: State) -> int | None:
+    """The longest that a host gives a step; hosts go through it side by side."""
+    phase = _LIMITED.get(state)
+    if phase is None:
+        return None
+    return max(int(getattr(host.limits, phase)) for host in record.change_set.hosts)
 
 
 def _where(activity: Activity, out: Sequence[Outage]) -> int:

@@ -7,7 +7,14 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.report.cause import first_cause
-from orchestrator.report.timeline import activities, outage_seconds, outages, stretches
+from orchestrator.report.timeline import (
+    activities,
+    last_word,
+    outage_seconds,
+    outages,
+    reserve,
+    stretches,
+)
 from orchestrator.rollout.model import Event, Record, State
 from tests.builders_report import Story, applied, committed, needs_hands, prepared, restored
 from tests.builders_report_documents import BEGAN
@@ -116,3 +123,29 @@ def test_an_empty_journal_is_no_error() -> None:
     record = Story().record(State.STAGING)
     assert outage_seconds(record) == 0
     assert stretches(record, as_of=BEGAN) == ()
+
+
+def test_the_reserve_is_what_hosts_keep_for_putting_back_and_what_was_used_of_it() -> None:
+    record, _ = restored()
+    took = {one.state: one.seconds or 0 for one in activities(record.entries)}
+    limits = record.change_set.hosts[0].limits
+    found = reserve(record)
+    assert found.kept == limits.restore + limits.open
+    assert found.used == pytest.approx(took[State.RESTORING] + took[State.REOPENING])
+
+
+def test_a_committed_change_used_none_of_its_reserve() -> None:
+    record, _ = committed()
+    assert reserve(record).used is None
+
+
+def test_a_step_knows_its_hosts_longest_limit() -> None:
+    record, _ = committed()
+    shown = {
+        step.state: step.limit
+        for stretch in stretches(record, as_of=last_word(record))
+        for step in stretch.activities
+    }
+    limits = record.change_set.hosts[0].limits
+    assert shown[State.APPLYING] == limits.apply
+    assert shown[State.VERIFYING] is None
