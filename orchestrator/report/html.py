@@ -55,12 +55,14 @@ def to_html(report: Report) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 0.4 s, 42 s, 3 min 07 s, 2 h 05 min."""
+    """Seconds as people say them: 0.4 s, 42 s, 15 min, 3 min 07 s, 2 h 05 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
+    if whole == seconds and whole % 60 == 0 and whole < 3600:
+        return f"{whole // 60} min"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
