@@ -18,8 +18,8 @@ def hospital() -> Iterator[Pacs]:
     Its host has PAM and logind.
     """
     name = os.environ.get("WARDSHIP_TEST_LAB", "tests")
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    demo = make_lab(f"{name}-{worker}" if worker else name, "pacs-b")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    demo = make_lab(f"{name}{worker}", "pacs-b")
     try:
         yield Pacs(demo, "pacs-b")
     finally:
