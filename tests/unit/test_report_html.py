@@ -114,8 +114,8 @@ def test_gaps_are_shown_before_any_figure() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0.0 s"), (0.44, "0.4 s"), (9.97, "10 s"), (59.6, "1 min 00 s"), (900, "15 min"), (187, "3 min 07 s"),
-     (7500, "2 h 05 min")],
+    [(0, "0.0 s"), (0.44, "0.4 s"), (9.97, "10 s"), (59.6, "1 min 00 s"), (900, "15 min"),
+     (187, "3 min 07 s"), (7500, "2 h 05 min")],
 )  # fmt: skip
 def test_durations_as_people_say_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said
