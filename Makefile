@@ -18,7 +18,7 @@ TOGETHER = $(MAKE) --no-print-directory --keep-going --output-sync=target \
 # Tests on real hosts mostly wait: two hospitals at once, each file's tests on one of them.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-.PHONY: help demo test test-full bench check $(CHECKS) venv root lock wheel clean
+.PHONY: help demo test test-full molecule bench check $(CHECKS) venv root lock wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,11 +30,17 @@ test: root venv ## Every test: check, then crash tests and tests on real hosts (
 	@$(TOGETHER) $(CHECKS)
 	@echo "== crash and lab tests"
 	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=10 -m "not full" tests/crash tests/lab
+	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule
 
 test-full: root venv ## Every test, and those that take minutes each (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
 	@echo "== crash and lab tests, in full"
 	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=20 tests/crash tests/lab
+	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule
+
+molecule: root venv ## Each role on a real host: applied twice, verified; a change put back exactly
+	@echo "== molecule"
+	@$(BIN)/python -m tests.molecule.run
 
 check: venv ## What needs no root: lint, types, imports, unit, golden and command-line tests
 	@$(TOGETHER) $(CHECKS)
@@ -49,7 +55,7 @@ check-tests: venv
 
 check-ansible: venv
 	@echo "== ansible-lint"
-	@$(BIN)/ansible-lint --offline --profile production -q roles orchestrator/playbooks
+	@$(BIN)/ansible-lint --offline --profile production -q roles orchestrator/playbooks molecule
 
 check-types: venv
 	@echo "== mypy --strict"
@@ -61,7 +67,7 @@ check-imports: venv
 
 check-yaml: venv
 	@echo "== yamllint"
-	@$(BIN)/yamllint --strict roles orchestrator inventories tests .yamllint .ansible-lint
+	@$(BIN)/yamllint --strict roles orchestrator molecule .config inventories tests .yamllint .ansible-lint
 
 check-style: venv
 	@echo "== ruff check"

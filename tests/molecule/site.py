@@ -1,0 +1,129 @@
+"""The lab host that all scenarios of a run share, and the change set that they are about.
+
+Everything a playbook is told comes from where production has it: the fleet's plan, its rendered
+inventory, its one ssh configuration, the host program as it is built.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from orchestrator import resources
+from orchestrator.adapters.facility import FacilityHosts, variables
+from orchestrator.adapters.hostprogram import build_host_program
+from orchestrator.adapters.secrets import Secrets
+from orchestrator.adapters.ssh import HostProgram
+from orchestrator.adapters.verifier import TunnelVerifier
+from orchestrator.fleet import inventory
+from orchestrator.fleet.load import load
+from orchestrator.lab.demo import Demo
+from orchestrator.lab.hospital import Lab
+from orchestrator.lab.model import DEFAULT_HOSTS
+from orchestrator.plan import store
+from orchestrator.plan.model import ChangeSet
+from orchestrator.wiring.survey import ansible_runner, host_program, ssh_configuration
+from tests.lab.pacs import CACHE, LABS, Pacs
+
+#: It has PAM and logind, as installed hospitals have them.
+HOST = "pacs-b"
+#: Ansible's ssh: the lab's hosts are reached from the controller's network only.
+SSH = """#!/bin/sh
+exec {enter} ssh "$@"
+"""
+
+
+class Site:
+    """The host of the lab ``name``."""
+
+    def __init__(self, name: str) -> None:
+        self.lab = Lab(name, state=LABS, cache=CACHE, say=print)
+        self.demo = Demo(self.lab, say=print)
+        self.pacs = Pacs(self.demo, HOST)
+        #: What the playbooks of a run are given, and what scenarios keep from step to step.
+        self.kept = self.lab.home / "molecule"
+
+    def create(self) -> None:
+        """A hospital as found, a plan for it, and what Ansible needs to reach it."""
+        self.demo.up(tuple(spec for spec in DEFAULT_HOSTS if spec.name == HOST))
+        self.kept.mkdir(mode=0o700, exist_ok=True)
+        (change_set,) = store.find(self.pacs.state, self.pacs.plan()).change_sets
+        (self.kept / "change-set.json").write_text(change_set.model_dump_json())
+        build_host_program(self.kept / "wardship-host")
+        ssh = self.kept / "ssh"
+        ssh.write_text(SSH.format(enter=" ".join(self.lab.enter_argv())))
+        ssh.chmod(0o700)
+        fleet = load(self.pacs.fleet)
+        told = variables(
+            change_set,
+            change_set.anchor,
+            depot=fleet.directory / fleet.settings.depot,
+            host_program=self.kept / "wardship-host",
+        )
+        reached = {
+            "ansible_host": HOST,
+            "ansible_ssh_args": f"-F {ssh_configuration(fleet)}",
+            "ansible_ssh_common_args": "",
+            "ansible_ssh_executable": str(ssh),
+            "ansible_ssh_transfer_method": "piped",
+            "wardship_roles": str(resources.roles()),
+        }
+        files = inventory.render(fleet, self.pacs.facility)
+        files |= inventory.host_variables(HOST, {**told, **reached})
+        inventory.write(files, self.inventory)
+
+    def reset(self) -> None:
+        """The hospital as found."""
+        self.program.close(HOST)
+        self.demo.reset(HOST)
+
+    def enter(self) -> None:
+        """Go on in the controller's network, from where hosts are reached: this program anew."""
+        argv = self.lab.enter_argv()
+        wanted = argv[1].removeprefix("--net=")
+        if not os.path.samestat(Path(wanted).stat(), Path("/proc/self/ns/net").stat()):
+            os.execvp(argv[0], [*argv, *sys.orig_argv])  # noqa: S606 - an argument list
+
+    @property
+    def inventory(self) -> Path:
+        """Production's inventory of the facility, and how it is reached here."""
+        return self.kept / "inventory"
+
+    @property
+    def change_set(self) -> ChangeSet:
+        """What the plan would do to the host."""
+        return ChangeSet.model_validate_json((self.kept / "change-set.json").read_text())
+
+    @property
+    def ssh_config(self) -> Path:
+        """The fleet's."""
+        return self.pacs.state / "ssh_config"
+
+    @property
+    def program(self) -> HostProgram:
+        """The host program, as the controller calls it."""
+        return host_program(load(self.pacs.fleet), self.ssh_config)
+
+    def hosts(self) -> FacilityHosts:
+        """The host, as a rollout sees it. What only gates look at is none of a role's."""
+        fleet = load(self.pacs.fleet)
+        return FacilityHosts(
+            ansible=ansible_runner(fleet, self.ssh_config),
+            program=self.program,
+            inventory=lambda _: self.inventory,
+            gates=lambda _: (),
+            depot=fleet.directory / fleet.settings.depot,
+            host_program=self.kept / "wardship-host",
+        )
+
+    def verifier(self, roles: Path) -> TunnelVerifier:
+        """Production's, with the checks of the roles in ``roles``."""
+        fleet = load(self.pacs.fleet)
+        return TunnelVerifier(
+            program=self.program,
+            ssh_config=self.ssh_config,
+            secret=Secrets(fleet).resolve,
+            path=fleet.path,
+            roles=roles,
+        )
