@@ -113,6 +113,10 @@ def _host(fleet: Fleet, facility: str, name: str, host: Host) -> dict[str, objec
         "wardship_role": product.role,
         "wardship_root": fleet.roles[product.role].root,
         "wardship_volumes": {volume.name: volume.path for volume in fleet.volumes_of(host)},
+        "wardship_archives": [
+            volume.name for volume in fleet.volumes_of(host) if volume.kind == "archive"
+        ],
+        "wardship_snapshot": fleet.snapshot_of(host),
         "wardship_modalities": [
             modality.model_dump(exclude_defaults=True) for modality in host.modalities
         ],

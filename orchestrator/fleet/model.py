@@ -29,6 +29,9 @@ from orchestrator.fleet.values import SecretRef as SecretRef
 from orchestrator.fleet.values import Text as Text
 from orchestrator.fleet.values import TimeZone as TimeZone
 
+#: How a host takes its snapshots: the role ``snapshot_<name>``, and the host program's provider.
+Snapshot = Literal["btrfs", "copy"]
+
 
 class VaultSettings(Model):
     """The fleet's ansible-vault file and where its password is."""
@@ -95,6 +98,8 @@ class Host(Model):
     web: WebEndpoint | None = None
     modalities: tuple[Modality, ...] = ()
     volumes: dict[Name, HostPath] = Field(default_factory=dict)
+    #: Where it is not as the product's role has it.
+    snapshot: Snapshot | None = None
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     secrets: dict[str, SecretRef] = Field(default_factory=dict)
     # As a factory: a default that is a model is copied for every host.
@@ -126,13 +131,16 @@ class FleetSettings(Model):
 class StateVolume(Model):
     """A volume that a product's state lives on.
 
-    ``objects`` are directories below it that hold stored objects: nobody may change or remove them.
+    *index*: captured by a snapshot. *archive*: never copied, only listed. ``objects`` are
+    directories below it that hold stored objects: nobody may change or remove them. ``optional``:
+    only on a host that declares where it lies; its ``objects`` then lie on it and on no other.
     """
 
     name: Name
     path: HostPath
-    kind: Literal["index"] = Field(default="index", alias="class")
+    kind: Literal["index", "archive"] = Field(default="index", alias="class")
     objects: tuple[str, ...] = ()
+    optional: bool = Field(default=False, exclude=True)
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
@@ -167,7 +175,7 @@ class Role(Model):
     switch: Literal["rename"]
     root: HostPath
     guard: Literal["host"]
-    snapshot: Literal["btrfs"]
+    snapshot: Snapshot
     services: tuple[str, ...] = Field(min_length=1)
     state: ProductState
     install: tuple[InstalledFiles, ...] = ()
@@ -228,12 +236,26 @@ class Fleet(Model):
         given = {name: value for name, value in own.items() if value is not None}
         return self.settings.gates.model_copy(update=given) if given else self.settings.gates
 
+    def snapshot_of(self, host: Host) -> Snapshot:
+        """How this host takes its snapshots."""
+        return host.snapshot or self.role_of(host).snapshot
+
     def volumes_of(self, host: Host) -> tuple[StateVolume, ...]:
         """The volumes of the host's product, where they lie on this host."""
-        declared = self.role_of(host).state.volumes
-        if not host.volumes:
-            return declared
+        known = self.role_of(host).state.volumes
+        if not host.volumes and not any(one.optional for one in known):
+            return known
+        there = [one for one in known if not one.optional or one.name in host.volumes]
+        moved = {each for one in there if one.optional for each in one.objects}
         return tuple(
-            volume.model_copy(update={"path": host.volumes.get(volume.name, volume.path)})
-            for volume in declared
+            one.model_copy(
+                update={
+                    "path": host.volumes.get(one.name, one.path),
+                    "optional": False,
+                    "objects": one.objects
+                    if one.optional
+                    else tuple(each for each in one.objects if each not in moved),
+                }
+            )
+            for one in there
         )

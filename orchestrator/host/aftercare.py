@@ -62,6 +62,13 @@ def cleanup(host: Host, identifier: str, *, at: int) -> Dict[str, Any]:
         work, paths = Work(change, "cleanup"), change.paths
         for place in work.places:
             forget(place, work.snapshots, host.disk)
-        for kept in (paths.saved, paths.saved_aside, paths.evidence, paths.scripts, paths.files):
+        for kept in (
+            paths.saved,
+            paths.saved_aside,
+            paths.listings,
+            paths.evidence,
+            paths.scripts,
+            paths.files,
+        ):
             host.disk.remove_tree(kept)
     return {"cleaned": identifier}

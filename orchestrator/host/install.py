@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .disk import Disk
+from .disk import Disk, sync
 from .outcome import FailedError
 from .tree import Entry, build, describe, dress, worn_by
 
@@ -39,6 +39,7 @@ def _directory(entry: Entry, place: Path, disk: Disk) -> None:
         raise FailedError(f"{place} is a file, and a directory was staged for it")
     disk.make_dir(place)
     dress(place, entry)
+    sync(place)
 
 
 def _file(entry: Entry, source: Path, place: Path, disk: Disk) -> None:

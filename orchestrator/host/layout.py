@@ -54,6 +54,7 @@ class ChangeLayout:
         self.hands = directory / "hands.json"
         self.saved = directory / "saved"
         self.saved_aside = directory / "saved.tmp"
+        self.listings = directory / "listings"
         self.evidence = directory / "evidence"
         self.census_before = directory / "census-before.json"
 

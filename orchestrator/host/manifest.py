@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from . import SCHEMA
@@ -16,7 +17,8 @@ from .layout import IDENTIFIER
 from .outcome import RefusedError
 
 PHASES = ("quiesce", "snapshot", "apply", "restore", "open")
-PROVIDERS = ("btrfs",)
+PROVIDERS = ("btrfs", "copy")
+INDEX, ARCHIVE = "index", "archive"
 SWITCHES = ("rename", "install")
 KEYS = frozenset(
     [
@@ -46,11 +48,15 @@ STATE = "/var/lib/wardship"
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume of class *index*: captured by a snapshot. ``objects``: where images lie."""
+    """A volume. *index*: captured by a snapshot; *archive*: listed, never copied or moved.
+
+    ``objects``: where images lie.
+    """
 
     name: str
     path: str
     objects: Tuple[str, ...]
+    kind: str = INDEX
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,8 @@ def parse(document: Any) -> Manifest:
         services=tuple(document["services"]),
         provider=document["provider"],
         volumes=tuple(
-            Volume(v["name"], v["path"], tuple(v["objects"])) for v in document["volumes"]
+            Volume(v["name"], v["path"], tuple(v["objects"]), v["class"])
+            for v in document["volumes"]
         ),
         paths=tuple(document["paths"]),
         ports=tuple(sorted(set(document["door"]["tcp"]))),
@@ -180,6 +187,9 @@ def _state(document: Dict[str, Any]) -> List[str]:
     wrong += [
         f"volume {name} is named twice" for name in sorted(set(names)) if names.count(name) > 1
     ]
+    for one, other in combinations(document["volumes"], 2):
+        if below(one["path"], other["path"]) or below(other["path"], one["path"]):
+            wrong.append(f"volumes {one['name']} and {other['name']} lie in one another")
     for path in document["paths"]:
         wrong += _path("path", path)
         wrong += [
@@ -196,8 +206,10 @@ def _volume(volume: Dict[str, Any]) -> List[str]:
     wrong = _path(f"volume {volume['name']}", volume["path"])
     if not VOLUME.fullmatch(volume["name"]):
         wrong.append(f"volume name {volume['name']!r}")
-    if volume["class"] != "index":
-        wrong.append(f"volume {volume['name']} has class {volume['class']!r}; only index is known")
+    if volume["class"] not in (INDEX, ARCHIVE):
+        wrong.append(f"volume {volume['name']} has class {volume['class']!r}, not index or archive")
+    if volume["class"] == ARCHIVE and not volume["objects"]:
+        wrong.append(f"archive {volume['name']} names no directory of objects")
     for directory in volume["objects"]:
         wrong += _inside(f"objects of {volume['name']}", directory)
     return wrong

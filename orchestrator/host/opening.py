@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import ballast, door, hold, records, services
+from . import ballast, door, hold, records, services, volumes
 from .change import facts
 from .outcome import FailedError
 from .phases import COMMIT, ENDS, RESTORE
@@ -29,6 +29,7 @@ def ensure_started(work: Work, release: str) -> None:
     asleep = [s for s in work.manifest.services if not services.active(work.system, [s])]
     if asleep or not hold.may_start(work.host):
         work.note(f"starting {release} again: {', '.join(asleep) or 'the host was booted'}")
+        volumes.require_archives(work.places)
         hold.hold(work.host, work.manifest.services)
         hold.allow_start(work.host)
         work.must("start", release)

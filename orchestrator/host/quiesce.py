@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import List
 
-from . import ballast, door, hold, services
+from . import ballast, door, hold, services, volumes
 from .change import Change
 from .outcome import FailedError
 from .system import System
@@ -35,14 +35,7 @@ def problems(change: Change) -> List[str]:
     found += services.unknown(system, manifest.services)
     if system.free(change.host.layout.state) < 4 * ballast.SIZE:
         found.append(f"{change.host.layout.state} has too little room for records and evidence")
-    for place in work.places:
-        found += work.snapshots.problems(place.live)
-        found += [
-            f"{place.live}/{directory} is not a directory"
-            for directory in place.volume.objects
-            if not (place.live / directory).is_dir()
-        ]
-    return found
+    return found + volumes.problems(work.places, work.snapshots, system)
 
 
 def _held_by_the_facility(system: System) -> List[str]:

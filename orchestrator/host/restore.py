@@ -38,6 +38,7 @@ def run(work: Work) -> None:
         evidence.keep(work)
         put_back(work)
         hold.hold(work.host, manifest.services)  # what was put back may lack the drop-ins
+    volumes.require_archives(work.places)
     hold.allow_start(work.host)
     work.must("start", manifest.from_release)
     if work.has("carry"):
@@ -76,10 +77,12 @@ def make_room(work: Work) -> None:
     Never in a reversal: what was acknowledged since the commit is in it.
     """
     for place in work.places:
-        if work.change.reversal() is not None or work.system.free(place.live) >= ROOM:
+        if place.is_archive or work.change.reversal() is not None:
+            continue
+        if work.system.free(place.live) >= ROOM:
             continue
         work.note(f"{place.failed} is removed: it leaves no room for the old release")
-        work.snapshots.delete(place.failed)
+        work.snapshots.empty(place.failed)
         deadline = work.system.monotonic() + PATIENCE
         while work.system.free(place.live) < ROOM and work.system.monotonic() < deadline:
             work.snapshots.sync(place.live)

@@ -87,6 +87,14 @@ class System:
         about = os.statvfs(path)
         return about.f_bavail * about.f_frsize
 
+    def device(self, path: Path) -> int:
+        """The file system that a path lies on, while this machine runs."""
+        return path.stat().st_dev
+
+    def is_writable(self, path: Path) -> bool:
+        """Whether the file system of a path takes writes."""
+        return os.access(path, os.W_OK)
+
     def now(self) -> float:
         """Seconds since 1970, UTC."""
         return time.time()

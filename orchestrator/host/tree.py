@@ -57,9 +57,11 @@ def describe(top: Path) -> Tree:
     while pending:
         relative = pending.pop()
         place = top / relative
-        entry = _entry(place, relative)
-        if entry is None:
+        if stat.S_ISSOCK(place.lstat().st_mode):
             continue
+        entry = about(place, relative)
+        if entry.kind == "file":
+            entry = replace(entry, sha256=digest(place))
         found.append(entry)
         if entry.kind == "dir":
             names = sorted((child.name for child in place.iterdir()), reverse=True)
@@ -67,24 +69,26 @@ def describe(top: Path) -> Tree:
     return found
 
 
-def _entry(place: Path, relative: str) -> Optional[Entry]:
-    about = place.lstat()
-    if stat.S_ISSOCK(about.st_mode):
-        return None
-    kind = KINDS.get(stat.S_IFMT(about.st_mode))
+def about(place: Path, relative: str) -> Entry:
+    """What is at ``place``, without its content.
+
+    Raises:
+        FailedError: it is neither file, directory nor link.
+    """
+    found = place.lstat()
+    kind = KINDS.get(stat.S_IFMT(found.st_mode))
     if kind is None:
         raise FailedError(f"{place} is neither file, directory nor link: it cannot be saved")
     names = os.listxattr(place, follow_symlinks=False)
     return Entry(
         path=relative,
         kind=kind,
-        mode=stat.S_IMODE(about.st_mode),
-        uid=about.st_uid,
-        gid=about.st_gid,
+        mode=stat.S_IMODE(found.st_mode),
+        uid=found.st_uid,
+        gid=found.st_gid,
         xattrs={n: _base64(os.getxattr(place, n, follow_symlinks=False)) for n in sorted(names)},
-        sha256=digest(place) if kind == "file" else "",
         target=str(place.readlink()) if kind == "link" else "",
-        mtime_ns=about.st_mtime_ns,
+        mtime_ns=found.st_mtime_ns,
     )
 
 
@@ -110,6 +114,8 @@ def build(entries: Sequence[Entry], at: Path, disk: Disk, content: Callable[[Ent
             copy(content(entry), place)
     for entry in reversed(entries):  # children first: a directory may be read-only, and has a time
         dress(at / entry.path, entry)
+        if entry.kind == "dir":
+            sync(at / entry.path)
 
 
 def copy(source: Path, to: Path) -> None:
@@ -130,8 +136,6 @@ def dress(place: Path, entry: Entry) -> None:
     for name, value in entry.xattrs.items():
         os.setxattr(place, name, base64.b64decode(value), follow_symlinks=False)
     os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
-    if entry.kind == "dir":
-        sync(place)
 
 
 def worn_by(place: Path, entry: Entry) -> Entry:

@@ -9,8 +9,9 @@ from .change import Change, look
 from .host import Host
 from .outcome import FailedError
 from .phases import ABSENT
+from .place import Place
 from .system import Ran
-from .volumes import PROVIDERS, Place
+from .volumes import PROVIDERS
 
 REQUIRED = ("stop", "migrate", "start", "census", "forget")
 
@@ -80,6 +81,8 @@ def environment(change: Change, phase: str, release: str) -> Dict[str, str]:
         words[f"WARDSHIP_VOLUME_{name}"] = str(place.live)
         if place.frozen.exists():
             words[f"WARDSHIP_SNAPSHOT_{name}"] = str(place.frozen)
+        if place.listing.exists():
+            words[f"WARDSHIP_LISTING_{name}"] = str(place.listing)
         if place.failed.exists():
             words[f"WARDSHIP_FAILED_{name}"] = str(place.failed)
     return words

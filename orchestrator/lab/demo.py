@@ -19,8 +19,8 @@ from orchestrator.lab.fleet_files import Declared, write_fleet
 from orchestrator.lab.guest import Rest, Run, wait_until
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.loss import Stored
-from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY, HostSpec
-from orchestrator.lab.provision import Hospital, Remote, provision, web
+from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY, PLAIN_HOST, HostSpec
+from orchestrator.lab.provision import LIVE, Hospital, Remote, provision, web
 from orchestrator.lab.studies import Archive
 
 #: What the hospitals run when wardship comes.
@@ -42,6 +42,8 @@ class Place:
     archive: Archive
     #: The name in the certificate that its archive shows; without one it speaks in the clear.
     tls_name: str | None = None
+    live: str = LIVE
+    images: str | None = None
 
 
 PLACES = {
@@ -67,7 +69,27 @@ PLACES = {
 }
 
 
-ADDRESSES = {spec.name: str(spec.address) for spec in DEFAULT_HOSTS}
+#: A hospital beside them, whose file systems cannot snapshot.
+PLAIN_PLACES = {
+    "pacs-c": Place(
+        "hospital-c",
+        "Hospital C",
+        "DJ",
+        "Africa/Djibouti",
+        "HOSPITALC",
+        Remote("DX1", str(MODALITY), 11106),
+        Archive("c", studies=16),
+        live="/index/live",
+        images="/images",
+    ),
+}
+
+ADDRESSES = {spec.name: str(spec.address) for spec in (*DEFAULT_HOSTS, PLAIN_HOST)}
+
+
+def place(host: str) -> Place:
+    """The hospital of a host."""
+    return {**PLACES, **PLAIN_PLACES}[host]
 
 
 class Demo:
@@ -108,31 +130,33 @@ class Demo:
 
     def hospital(self, host: str) -> Hospital:
         """A hospital with its secrets, which are made once in a lab's life."""
-        place = PLACES[host]
+        here = place(host)
         kept = self.lab.home / "hosts" / f"{host}.secrets.json"
         if not kept.exists():
             kept.touch(mode=0o600)
             kept.write_text(json.dumps([secrets.token_hex(12), secrets.token_hex(12)]))
         web_password, database_password = json.loads(kept.read_text())
         return Hospital(
-            title=place.title,
-            ae_title=place.ae_title,
+            title=here.title,
+            ae_title=here.ae_title,
             web_password=web_password,
             database_password=database_password,
-            modalities=(place.modality,),
+            modalities=(here.modality,),
             secured=self.secured(host),
+            live=here.live,
+            images=here.images,
         )
 
     def secured(self, host: str) -> Secured | None:
         """A hospital's certificates, made once in a lab's life; None where it has none."""
-        name = PLACES[host].tls_name
+        name = place(host).tls_name
         return secured(self._certificates(host), name) if name else None
 
     def modality_argv(self, host: str) -> list[str]:
         """How a modality of this hospital calls its archive, for ``orchestrator.lab.modality``."""
-        place, address = PLACES[host], ADDRESSES[host]
-        argv = ["--peer", f"{address}:4242", "--called", place.ae_title]
-        argv += ["--calling", place.modality.ae_title]
+        here, address = place(host), ADDRESSES[host]
+        argv = ["--peer", f"{address}:4242", "--called", here.ae_title]
+        argv += ["--calling", here.modality.ae_title]
         if (found := self.secured(host)) is None:
             return argv
         files = {
@@ -152,7 +176,7 @@ class Demo:
 
     def objects(self, host: str) -> tuple[Stored, ...]:
         """What the host's archive was filled with."""
-        return seed.prepare(PLACES[host].archive, cache=self.lab.cache).objects
+        return seed.prepare(place(host).archive, cache=self.lab.cache).objects
 
     def reset(self, host: str) -> None:
         """Put a hospital back to how it was found, and wait until its archive answers."""
@@ -171,7 +195,7 @@ class Demo:
             return
         self._say(f"{spec.name}: provisioning {release.version}, filling its archive")
         rest = provision(self.run(spec.name), self.hospital(spec.name), release)
-        seed.seed(rest, seed.prepare(PLACES[spec.name].archive, cache=self.lab.cache))
+        seed.seed(rest, seed.prepare(place(spec.name).archive, cache=self.lab.cache))
         self.lab.stop(spec.name)
         self.lab.freeze(spec.name)
         done.write_text(_EDITION)
@@ -186,11 +210,11 @@ class Demo:
         )
 
     def _declared(self, spec: HostSpec) -> Declared:
-        place = PLACES[spec.name]
+        here = place(spec.name)
         return Declared(
-            facility=place.facility,
-            country=place.country,
-            timezone=place.timezone,
+            facility=here.facility,
+            country=here.country,
+            timezone=here.timezone,
             host=spec.name,
             address=str(spec.address),
             host_key=self.lab.paths.host_key(spec.name).with_suffix(".pub").read_text(),

@@ -17,8 +17,15 @@ _SUBVOLUME_INODE = 256
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
-def make_disk(image: Path, *, mib: int) -> None:
-    """Make a sparse file with an empty btrfs in it, unless it is there."""
+_MAKE = {
+    "btrfs": ["mkfs.btrfs", "-q", "-m", "dup"],
+    "ext4": ["mkfs.ext4", "-q", "-F"],
+    "xfs": ["mkfs.xfs", "-q", "-m", "reflink=1"],
+}
+
+
+def make_disk(image: Path, *, mib: int, filesystem: str = "btrfs") -> None:
+    """Make a sparse file with an empty file system in it, unless it is there."""
     if image.exists():
         return
     image.parent.mkdir(parents=True, exist_ok=True)
@@ -26,16 +33,23 @@ def make_disk(image: Path, *, mib: int) -> None:
     unfinished.unlink(missing_ok=True)
     with unfinished.open("wb") as opened:
         opened.truncate(mib * 1024 * 1024)
-    run(["mkfs.btrfs", "-q", "-m", "dup", str(unfinished)])
+    run([*_MAKE[filesystem], str(unfinished)])
     unfinished.rename(image)
 
 
-def mount_disk(image: Path, directory: Path) -> None:
+def mount_disk(image: Path, directory: Path, *, filesystem: str = "btrfs") -> None:
     """Mount the file system of an image, unless it is mounted."""
     if directory in mountpoints(directory):
         return
     directory.mkdir(parents=True, exist_ok=True)
-    run(["mount", "-t", "btrfs", "-o", "loop,noatime", str(image), str(directory)])
+    run(["mount", "-t", filesystem, "-o", "loop,noatime", str(image), str(directory)])
+
+
+def duplicate(image: Path, to: Path) -> None:
+    """Copy a file that holds a file system; ``to`` is whole or not there."""
+    unfinished = to.with_suffix(".new")
+    run(["cp", "--sparse=always", "--reflink=auto", str(image), str(unfinished)])
+    unfinished.rename(to)
 
 
 def share(directory: Path) -> None:
@@ -57,17 +71,26 @@ def unmount_below(directory: Path) -> None:
         LabError: something is in use; who uses it is in the error.
     """
     for mountpoint in sorted(mountpoints(directory), reverse=True):
-        if not until(lambda at=mountpoint: attempt(["umount", str(at)]).is_ok, timeout=5.0):  # type: ignore[misc]
-            raise LabError(
-                f"{mountpoint} is in use by {_users(mountpoint)}",
-                hint="end those processes, then try again",
-            )
+        unmount(mountpoint)
     for image in directory.rglob("*.img"):
         if not until(lambda at=image: not _is_attached(at), timeout=5.0):  # type: ignore[misc]
             raise LabError(
                 f"{image} is still mounted by {_users(directory)}",
                 hint="end those processes (they have mounts of their own), then try again",
             )
+
+
+def unmount(mountpoint: Path) -> None:
+    """Unmount one file system.
+
+    Raises:
+        LabError: it is in use; by whom is in the error.
+    """
+    if not until(lambda: attempt(["umount", str(mountpoint)]).is_ok, timeout=5.0):
+        raise LabError(
+            f"{mountpoint} is in use by {_users(mountpoint)}",
+            hint="end those processes, then try again",
+        )
 
 
 def mountpoints(directory: Path) -> list[Path]:

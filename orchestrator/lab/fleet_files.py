@@ -17,7 +17,7 @@ import yaml
 from orchestrator.fleet.load import load
 from orchestrator.fleet.model import Fleet
 from orchestrator.lab.artifacts import PRODUCT, RECIPES, Bundle
-from orchestrator.lab.provision import WEB_USER, Hospital
+from orchestrator.lab.provision import LIVE, WEB_USER, Hospital
 
 _VAULT, _VAULT_PASSWORD, _KEY = "vault.yml", "vault-password", "id_ed25519"
 
@@ -110,6 +110,10 @@ def _facility(each: Declared) -> dict[str, object]:
             "orthanc_database_password": {"vault": f"database_password_{_variable(each.host)}"}
         },
     }
+    if hospital.live != LIVE:
+        volumes = {"live": hospital.live}
+        volumes |= {"images": hospital.images} if hospital.images else {}
+        host |= {"volumes": volumes, "snapshot": "copy"}
     return {
         "facility": each.facility,
         "title": hospital.title,

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from orchestrator.errors import LabError
 from orchestrator.lab import disk
+from orchestrator.lab.model import HostSpec
 from orchestrator.lab.paths import LabPaths
 
 _PREFIX = "golden"
@@ -85,6 +86,22 @@ def freeze(paths: LabPaths, host: str) -> None:
     unfinished.rename(record)
     for half in (root, data):
         _drop_others(half, host, keep=generation)
+
+
+def freeze_disks(paths: LabPaths, host: HostSpec) -> None:
+    """The further disks of a stopped host as they are now; they have to be mounted again."""
+    for each in host.disks:
+        image = paths.disk_image(host.name, each.name)
+        disk.unmount(paths.disk(host.name, each.name))
+        disk.duplicate(image, image.with_suffix(".golden"))
+
+
+def reset_disks(paths: LabPaths, host: HostSpec) -> None:
+    """Put them back to how they were frozen; they have to be mounted again."""
+    for each in host.disks:
+        image = paths.disk_image(host.name, each.name)
+        disk.unmount(paths.disk(host.name, each.name))
+        disk.duplicate(image.with_suffix(".golden"), image)
 
 
 def reset(paths: LabPaths, host: str) -> None:

@@ -134,10 +134,13 @@ class Lab:
 
     def freeze(self, name: str) -> None:
         """Make what a stopped host is now the golden state, to which ``reset`` goes back."""
+        spec = self._spec(name)
         with self._alone():
             self._must_be_off(name)
             self._lay_out()
+            golden.freeze_disks(self.paths, spec)
             golden.freeze(self.paths, name)
+            self._lay_out()
 
     def reset(self, name: str) -> None:
         """Put a host back to its golden state, plug pulled if it runs; ``boot`` starts it again."""
@@ -145,7 +148,9 @@ class Lab:
         with self._alone():
             self._pull_plug(spec)
             self._lay_out()
+            golden.reset_disks(self.paths, spec)
             golden.reset(self.paths, name)
+            self._lay_out()
 
     def wait_ssh(self, name: str, *, timeout: float = BOOTING) -> None:
         """Wait until a host lets us log in, for at most ``timeout`` seconds."""

@@ -37,6 +37,7 @@ def make_host(paths: LabPaths, host: HostSpec, *, base: Path) -> None:
     """Make a host's root and its data disk, unless they are there; mount the data disk."""
     disk.make_disk(paths.data_image(host.name), mib=host.data_mib)
     disk.mount_disk(paths.data_image(host.name), paths.data_disk(host.name))
+    mount_disks(paths, host)
     golden.finish_reset(paths, host.name)
     disk.create(paths.data(host.name))
     root = paths.root(host.name)
@@ -46,6 +47,14 @@ def make_host(paths: LabPaths, host: HostSpec, *, base: Path) -> None:
         disk.snapshot(base, fresh, writable=True)
         _personalise(fresh, paths, host)
         fresh.rename(root)
+
+
+def mount_disks(paths: LabPaths, host: HostSpec) -> None:
+    """Make and mount a host's further disks, unless that was done."""
+    for each in host.disks:
+        image = paths.disk_image(host.name, each.name)
+        disk.make_disk(image, mib=each.mib, filesystem=each.filesystem)
+        disk.mount_disk(image, paths.disk(host.name, each.name), filesystem=each.filesystem)
 
 
 def write_boot_script(paths: LabPaths, host: HostSpec) -> None:
@@ -90,6 +99,7 @@ def nspawn_argv(paths: LabPaths, host: HostSpec) -> list[str]:
         "--timezone=off",
         "--link-journal=no",
         f"--bind={paths.data(host.name)}:/data",
+        *(f"--bind={paths.disk(host.name, each.name)}:{each.at}" for each in host.disks),
     ]
 
 

@@ -34,6 +34,23 @@ class Login(StrEnum):
     SESSIONS = "sessions"
 
 
+class Filesystem(StrEnum):
+    """What a further disk of a host is made as. xfs shares blocks between files, ext4 does not."""
+
+    EXT4 = "ext4"
+    XFS = "xfs"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A further disk of a host, and where the host sees it. The file behind it is sparse."""
+
+    name: str
+    filesystem: Filesystem
+    at: str
+    mib: int = 1024
+
+
 @dataclass(frozen=True)
 class HostSpec:
     """One host of a lab: its name, its address on the lab's network, and the size of its /data."""
@@ -43,6 +60,7 @@ class HostSpec:
     login: Login = Login.PLAIN
     #: The size of the file system at /data, in MiB. The file behind it is sparse.
     data_mib: int = 3072
+    disks: tuple[Disk, ...] = ()
 
     def __post_init__(self) -> None:
         if not _HOST_NAME.fullmatch(self.name) or self.name in (CONTROLLER_NAME, MODALITY_NAME):
@@ -66,6 +84,19 @@ class HostSpec:
 DEFAULT_HOSTS = (
     HostSpec("pacs-a", IPv4Address("10.77.0.11"), Login.PLAIN),
     HostSpec("pacs-b", IPv4Address("10.77.0.12"), Login.SESSIONS),
+)
+
+
+#: A hospital whose file systems cannot snapshot: its index on one disk, its images on another.
+PLAIN_HOST = HostSpec(
+    "pacs-c",
+    IPv4Address("10.77.0.13"),
+    Login.SESSIONS,
+    disks=(
+        Disk("index", Filesystem.EXT4, "/index"),
+        Disk("images", Filesystem.EXT4, "/images"),
+        Disk("fast", Filesystem.XFS, "/fast"),
+    ),
 )
 
 

@@ -54,6 +54,14 @@ class LabPaths:
         """The subvolume on it that the host sees as /data."""
         return self.data_disk(host) / "host"
 
+    def disk_image(self, host: str, disk: str) -> Path:
+        """The sparse file behind a further disk of a host."""
+        return self.home / "disks" / f"{host}-{disk}.img"
+
+    def disk(self, host: str, disk: str) -> Path:
+        """Where that file is mounted."""
+        return self.home / "disks" / f"{host}-{disk}"
+
     def golden(self, host: str) -> Path:
         """What the host's golden state consists of; there is none without this file."""
         return self.home / "hosts" / f"{host}.golden.json"

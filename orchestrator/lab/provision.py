@@ -14,8 +14,6 @@ from orchestrator.lab.authority import Identity, Secured
 from orchestrator.lab.guest import Rest, Run, put, wait_until
 
 LIVE = "/data/live"
-CLUSTER = f"{LIVE}/postgresql"
-STORAGE = f"{LIVE}/orthanc"
 RELEASES = "/opt/orthanc"
 SETTINGS = "/etc/orthanc"
 TLS = f"{SETTINGS}/tls"
@@ -55,6 +53,19 @@ class Hospital:
     database_password: str = field(repr=False)
     modalities: tuple[Remote, ...] = ()
     secured: Secured | None = field(default=None, repr=False)
+    #: Where its state lies. ``images``: a disk that only they are on, where there is one.
+    live: str = LIVE
+    images: str | None = None
+
+    @property
+    def cluster(self) -> str:
+        """PostgreSQL's data."""
+        return f"{self.live}/postgresql"
+
+    @property
+    def storage(self) -> str:
+        """The stored objects."""
+        return f"{self.images or self.live}/orthanc"
 
     def __post_init__(self) -> None:
         for password in (self.web_password, self.database_password):
@@ -70,8 +81,8 @@ def provision(run: Run, hospital: Hospital, release: Bundle) -> Rest:
     Raises:
         LabError: a step failed, or the archive did not answer within a minute.
     """
-    run(["sh", "-c", _CLEAR])
-    _make_storage(run)
+    run(["sh", "-c", _CLEAR.format(live=hospital.live, storage=hospital.storage)])
+    _make_storage(run, hospital)
     _make_database(run, hospital)
     install(run, release)
     run(["ln", "-sfn", release.version, f"{RELEASES}/current"])
@@ -123,8 +134,8 @@ def configuration(hospital: Hospital) -> dict[str, dict[str, object]]:
     return {
         "orthanc.json": {
             "Name": hospital.title,
-            "StorageDirectory": STORAGE,
-            "IndexDirectory": STORAGE,
+            "StorageDirectory": hospital.storage,
+            "IndexDirectory": hospital.storage,
             "Plugins": [f"{RELEASES}/current/plugins/{name}" for name in PLUGINS],
             "HttpPort": 8042,
             "RemoteAccessAllowed": True,
@@ -202,24 +213,25 @@ WantedBy=multi-user.target
 _CLEAR = f"""
 systemctl disable --now orthanc.service 2>/dev/null
 [ ! -e /etc/postgresql/15/main ] || pg_dropcluster --stop 15 main || exit 1
-[ ! -e {LIVE} ] || btrfs subvolume delete {LIVE} || exit 1
-rm -rf {RELEASES} {SETTINGS} {LOGS} {UNIT}
+[ ! -e {{live}} ] || btrfs subvolume delete {{live}} 2>/dev/null || rm -rf {{live}} || exit 1
+rm -rf {{storage}} {RELEASES} {SETTINGS} {LOGS} {UNIT}
 ! getent passwd orthanc || userdel orthanc
 """
 
 
-def _make_storage(run: Run) -> None:
-    """A subvolume for all that a snapshot has to hold, and the user who owns the images."""
-    run(["btrfs", "subvolume", "create", LIVE])
+def _make_storage(run: Run, hospital: Hospital) -> None:
+    """A place for all that a snapshot has to hold, and the user who owns the images."""
+    made = ["btrfs", "subvolume", "create"] if hospital.live == LIVE else ["mkdir", "-p"]
+    run([*made, hospital.live])
     account = ["useradd", "--system", "--user-group", "--no-create-home"]
-    run([*account, "--home-dir", STORAGE, "--shell", "/usr/sbin/nologin", "orthanc"])
-    run(["install", "-d", "-m0750", "-oorthanc", "-gorthanc", STORAGE, LOGS])
+    run([*account, "--home-dir", hospital.storage, "--shell", "/usr/sbin/nologin", "orthanc"])
+    run(["install", "-d", "-m0750", "-oorthanc", "-gorthanc", hospital.storage, LOGS])
     run(["install", "-d", "-m0750", "-oroot", "-gorthanc", SETTINGS])
 
 
 def _make_database(run: Run, hospital: Hospital) -> None:
-    """PostgreSQL's cluster inside the subvolume, and the archive's database in it."""
-    made = ["pg_createcluster", "--datadir", CLUSTER, "--locale", "C.UTF-8", "15", "main"]
+    """PostgreSQL's cluster beside or with the images, and the archive's database in it."""
+    made = ["pg_createcluster", "--datadir", hospital.cluster, "--locale", "C.UTF-8", "15", "main"]
     run([*made, "--", "--data-checksums"])
     # The lab's hosts are many and small; everything that durability rests on stays as it is.
     put(run, "/etc/postgresql/15/main/conf.d/size.conf", b"shared_buffers = 32MB\n")

@@ -17,6 +17,8 @@ TOOLS = {
     "echoscu": "dcmtk",
     "gpgv": "gpgv",
     "ip": "iproute2",
+    "mkfs.ext4": "e2fsprogs",
+    "mkfs.xfs": "xfsprogs",
     "nft": "nftables",
     "ssh": "openssh-client",
     "systemd-nspawn": "systemd-container",

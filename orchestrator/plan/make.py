@@ -29,7 +29,7 @@ from orchestrator.plan.model import (
     Room,
 )
 from orchestrator.plan.outage import Measured, Measurements
-from orchestrator.plan.room import rooms, shortages
+from orchestrator.plan.room import limits_for, rooms, shortages, to_copy
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
 
 
@@ -114,6 +114,7 @@ def prospect(
         to_release=to_release,
         role=fleet.role_of(declared),
         volumes=fleet.volumes_of(declared),
+        snapshot=fleet.snapshot_of(declared),
         survey=survey,
         artifact=artifact,
         now=now,
@@ -189,6 +190,7 @@ class _Facility:
             self.fleet.volumes_of(host),
             artifact,
             self.found[name],
+            snapshot=self.fleet.snapshot_of(host),
             unpacked=self.known.unpacked.get(artifact.file),
         )
 
@@ -225,6 +227,8 @@ class _Facility:
         role = self.fleet.roles[product.role]
         found = self.found[name]
         ports = [endpoint.port for endpoint in (host.dicom, host.web) if endpoint]
+        volumes = self.fleet.volumes_of(host)
+        copied = to_copy(self.fleet.snapshot_of(host), volumes, found) or 0
         change = HostChange(
             host=name,
             address=host.address,
@@ -237,12 +241,13 @@ class _Facility:
             artifact=product.releases[release].artifact,
             root=role.root,
             services=role.services,
-            volumes=self.fleet.volumes_of(host),
+            volumes=volumes,
             paths=role.state.paths,
             install=role.install,
-            snapshot=role.snapshot,
+            snapshot=self.fleet.snapshot_of(host),
+            copied=copied,
             door_tcp=tuple(sorted(ports)),
-            limits=role.limits,
+            limits=limits_for(role.limits, copied),
             suites=self.fleet.suites_of(host),
             dicom=host.dicom,
             web=host.web,

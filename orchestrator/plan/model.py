@@ -18,6 +18,7 @@ from orchestrator.fleet.model import (
     InstalledFiles,
     Limits,
     Model,
+    Snapshot,
     Ssh,
     StateVolume,
     VerifySettings,
@@ -94,7 +95,9 @@ class HostChange(Model):
     volumes: tuple[StateVolume, ...]
     paths: tuple[str, ...]
     install: tuple[InstalledFiles, ...]
-    snapshot: Literal["btrfs"]
+    snapshot: Snapshot
+    #: Bytes that are copied while the clinic is out.
+    copied: int = 0
     door_tcp: tuple[int, ...]
     limits: Limits
     suites: tuple[str, ...]

@@ -125,7 +125,10 @@ def _group(members: Sequence[Member]) -> Group:
             for change_set, host in members
         ),
         steps=tuple(_steps(first)),
-        captured=(*(f"{each.name} ({each.path})" for each in first.volumes), *first.paths),
+        captured=(
+            *(f"{each.name} ({each.path})" for each in first.volumes if each.kind == "index"),
+            *first.paths,
+        ),
         variants=tuple(_variants(members)),
         unknown=tuple(_unknown(members)),
     )
@@ -136,7 +139,7 @@ def _sameness(change_set: ChangeSet, host: HostChange) -> Hashable:
     places = neutral(repr((host.volumes, host.paths)), own_names(change_set.facility, host))
     return (
         (host.product, host.from_release, host.to_release, host.artifact, host.root),
-        (host.services, host.install, host.snapshot, host.door_tcp, host.suites, host.limits),
+        (host.services, host.install, _captured(host), host.door_tcp, host.suites, host.limits),
         places,
     )
 
@@ -224,13 +227,24 @@ def _steps(host: HostChange) -> Iterator[Step]:
     yield Step(phase="baseline", clinic="open", does=f"checks: {', '.join(host.suites)}")
     stopped = ", ".join(reversed(host.services))
     yield Step(phase="quiesce", clinic="out", does=f"ports {ports} shut, {stopped} stopped")
-    volumes = ", ".join(volume.path for volume in host.volumes)
-    captured = f"{volumes} by {host.snapshot}, {len(host.paths)} paths"
-    yield Step(phase="snapshot", clinic="out", does=captured)
+    yield Step(phase="snapshot", clinic="out", does=_captured(host))
     yield Step(phase="apply", clinic="out", does=f"{root}/current to {to}{rendered}, started")
     judged = "the same checks; any that does not pass, or cannot be made: restore"
     yield Step(phase="verify", clinic="out", does=judged)
     yield Step(phase="open", clinic="open", does=f"ports {ports} reachable again")
+
+
+def _captured(host: HostChange) -> str:
+    """What the snapshot does; what is copied while the clinic waits is said with its size."""
+    volumes = ", ".join(each.path for each in host.volumes if each.kind == "index")
+    archives = ", ".join(each.path for each in host.volumes if each.kind == "archive")
+    how = f"{volumes} by {host.snapshot}"
+    if host.snapshot == "copy" and host.copied:
+        how = f"{volumes} copied and read back, {host.copied / 2**30:.1f} GiB"
+    elif host.snapshot == "copy":
+        how = f"{volumes} copied by sharing blocks (reflink)"
+    listed = f", {archives} listed, never copied" if archives else ""
+    return f"{how}, {len(host.paths)} paths{listed}"
 
 
 def _unknown(members: Sequence[Member]) -> Iterator[str]:

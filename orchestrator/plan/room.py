@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.fleet.catalog import Artifact
-from orchestrator.fleet.model import Role, StateVolume
+from orchestrator.fleet.model import Limits, Role, Snapshot, StateVolume
 from orchestrator.plan.model import Refusal, Room
-from orchestrator.survey.model import HostSurvey
+from orchestrator.survey.model import HostSurvey, VolumeSurvey
 
 #: Where the host program keeps what it knows, and the artifact is brought.
 STATE = "/var/lib/wardship"
 #: The host program's ballast and what evidence it keeps at most, in bytes (orchestrator/host).
 KEPT = (16 + 32) << 20
+#: What a line of a listing takes, in bytes.
+LISTED = 200
+#: Bytes a second of a copy on the slowest disk that is allowed for: read, written, read again.
+SLOWEST = 10 << 20
+#: The longest that a phase may last, in seconds (orchestrator/host/manifest.py).
+LONGEST = 86400
 _MIB = 1 << 20
 
 
@@ -26,12 +32,14 @@ def rooms(
     artifact: Artifact,
     found: HostSurvey,
     *,
+    snapshot: Snapshot,
     unpacked: int | None,
 ) -> tuple[Room, ...]:
     """What is needed at each place. ``unpacked``: bytes of the new release; None if not known."""
     free = {each.path: each.free for each in found.space}
     reserve = role.min_free_mib * _MIB
-    on = {each.name: each.free for each in found.volumes}
+    on = {each.name: each for each in found.volumes}
+    indexes = [each for each in volumes if each.kind == "index"]
     return (
         Room(
             what="new release",
@@ -42,21 +50,72 @@ def rooms(
         Room(
             what="artifact, saved configuration, evidence",
             path=STATE,
-            needed=artifact.size + KEPT,
+            needed=_added(artifact.size + KEPT, _listings(snapshot, volumes, found)),
             free=free.get(STATE),
         ),
         *(
-            Room(what=f"snapshot of {each.name}", path=each.path, needed=reserve,
-                 free=on.get(each.name))
-            for each in volumes
+            Room(
+                what=f"{'copy' if snapshot == 'copy' else 'snapshot'} of {each.name}",
+                path=each.path,
+                needed=_added(reserve, _needed(snapshot, on.get(each.name))),
+                free=on[each.name].free if each.name in on else None,
+            )
+            for each in indexes
         ),
-    )  # fmt: skip
+    )
+
+
+def bytes_of_copy(found: VolumeSurvey) -> int | None:
+    """What a copy of a volume takes: nothing where blocks are shared; None: nobody measured."""
+    if found.shares_blocks is None:
+        return None
+    return 0 if found.shares_blocks else found.used
+
+
+def to_copy(snapshot: Snapshot, volumes: Sequence[StateVolume], found: HostSurvey) -> int | None:
+    """Bytes that are copied while the clinic is out; None where that is not known."""
+    if snapshot != "copy":
+        return 0
+    names = {each.name for each in volumes if each.kind == "index"}
+    sizes = [bytes_of_copy(each) for each in found.volumes if each.name in names]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(names) else None
+
+
+def limits_for(limits: Limits, copied: int) -> Limits:
+    """The limits of a change that copies so many bytes, in whole minutes more."""
+    minutes = -(-copied // SLOWEST // 60)
+    longest = min(limits.snapshot + 60 * minutes, LONGEST)
+    return limits.model_copy(update={"snapshot": longest}) if copied else limits
+
+
+def _needed(snapshot: Snapshot, found: VolumeSurvey | None) -> int | None:
+    if snapshot != "copy":
+        return 0
+    return bytes_of_copy(found) if found else None
+
+
+def _listings(snapshot: Snapshot, volumes: Sequence[StateVolume], found: HostSurvey) -> int | None:
+    """What the listings take: of every archive, and beside every copy."""
+    on = {each.name: each.entries for each in found.volumes}
+    listed = [each.name for each in volumes if each.kind == "archive" or snapshot == "copy"]
+    total = 0
+    for name in listed:
+        entries = on.get(name)
+        if entries is None:
+            return None
+        total += entries * LISTED
+    return total
+
+
+def _added(one: int, other: int | None) -> int | None:
+    return None if other is None else one + other
 
 
 def shortages(facility: str, host: str, needed: Sequence[Room]) -> Iterator[Refusal]:
     """A refusal for each place outside the volumes with too little; volumes have their own gate."""
     for room in needed:
-        if room.is_short and not room.what.startswith("snapshot"):
+        if room.is_short and not room.what.startswith(("snapshot", "copy")):
             yield Refusal(
                 facility=facility,
                 host=host,

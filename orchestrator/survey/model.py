@@ -17,7 +17,12 @@ from orchestrator.fleet.model import Model
 
 
 class VolumeSurvey(Model):
-    """A volume as found. Sizes in bytes."""
+    """A volume as found. Sizes in bytes.
+
+    ``used``: what lies below it, where a copy would have to hold it. ``shares_blocks``: whether its
+    file system can copy by reflink. ``entries``: files on its file system, all of them, where it is
+    an archive. ``is_mount_point``: the file system begins there. None: nobody looked.
+    """
 
     name: str
     path: str
@@ -25,6 +30,10 @@ class VolumeSurvey(Model):
     is_subvolume: bool
     size: int
     free: int
+    used: int | None = None
+    entries: int | None = None
+    shares_blocks: bool | None = None
+    is_mount_point: bool | None = None
 
 
 class ServiceSurvey(Model):
@@ -127,7 +136,9 @@ class HostSurvey(Model):
     def facts(self) -> dict[str, str]:
         """The facts that a plan rests on, each under the name a person knows it by."""
         volumes = [
-            f"{v.name} {v.path} {v.filesystem} subvolume={v.is_subvolume}" for v in self.volumes
+            f"{v.name} {v.path} {v.filesystem} subvolume={v.is_subvolume}"
+            + ("" if v.shares_blocks is None else f" reflink={v.shares_blocks}")
+            for v in self.volumes
         ]
         return {
             "release": self.release,

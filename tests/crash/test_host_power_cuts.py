@@ -27,12 +27,16 @@ def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ballast, "SIZE", 4096)
 
 
-@pytest.fixture
-def places() -> Iterator[Iterator[Path]]:
-    """A fresh place for each of hundreds of machines, in memory where there is such a place."""
+@pytest.fixture(params=["btrfs", "copy"])
+def places(request: pytest.FixtureRequest) -> Iterator[Iterator[Path]]:
+    """A fresh place for each of hundreds of machines, in memory where there is such a place.
+
+    The directory that they lie in is named by how they take their snapshots.
+    """
     memory = Path("/dev/shm")  # noqa: S108 - a private directory is made below it
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as top:
-        yield (Path(top) / str(number) for number in count())
+        (Path(top) / request.param).mkdir()
+        yield (Path(top) / request.param / str(number) for number in count())
 
 
 def machine_at(place: Path) -> LinuxHost:
@@ -40,7 +44,7 @@ def machine_at(place: Path) -> LinuxHost:
     machine = LinuxHost(place)
     install_product(machine)
     stage(machine)
-    prepare.prepare(Host(machine), json.dumps(manifest()), at=1)
+    prepare.prepare(Host(machine), json.dumps(manifest(provider=place.parent.name)), at=1)
     machine.disk.effects.clear()
     return machine
 

@@ -73,6 +73,10 @@ class LinuxHost(System):
         """What is free; removing a snapshot gives room, not at once."""
         return self.room
 
+    def device(self, path: Path) -> int:
+        """Everything is on one disk, but for an archive."""
+        return 2 if "archive" in path.parts else 1
+
     def sleep(self, seconds: float) -> None:
         """Time passes, and the units that were started meanwhile do their work."""
         self.clock += seconds
@@ -115,13 +119,14 @@ class LinuxHost(System):
 
     def snapshot_of_truth(self) -> dict[str, str]:
         """All that must be as before: volume, paths and drop-ins, as text."""
-        tops = [self.at(path) for path in ("/data/live", "/etc", "/opt/pacs/current")]
+        known = ("/data/live", "/archive", "/etc", "/opt/pacs/current")
+        tops = [self.at(path) for path in known if self.at(path).exists()]
         found: dict[str, str] = {}
         for top in tops:
             for path in sorted([top, *top.rglob("*")] if not top.is_symlink() else [top]):
-                if ".wants" in str(path) or "wardship" in path.name or path.name.endswith(".d"):
-                    continue
                 name = str(path.relative_to(self.root))
+                if ".wants" in name or "wardship" in name or path.name.endswith(".d"):
+                    continue
                 if path.is_symlink():
                     found[name] = f"-> {path.readlink()}"
                 elif path.is_file():
@@ -172,6 +177,8 @@ def _migrate(machine: LinuxHost, env: dict[str, str]) -> str:
     machine.disk.effect("middle", Path("migrate"))
     (live / "schema").write_text("2")
     (live / "objects" / "a").unlink(missing_ok=True)
+    if "WARDSHIP_VOLUME_IMAGES" in env:
+        shutil.rmtree(machine.at("/archive/stored/deep"), ignore_errors=True)
     (machine.at("/etc/pacs") / "made-by-migrate").write_text("x")
     return "migrated"
 
@@ -269,12 +276,20 @@ PROGRAMS: dict[str, Callable[[LinuxHost, list[str], str], Ran]] = {
     "systemd-run": _systemd_run,
     "nft": _nft,
     "btrfs": _btrfs,
+    "sync": lambda *_: DONE,
     "journalctl": lambda *_: Ran(0, "the services' last words\n", ""),
 }
 
 
-def manifest(change: str = "hospital-a-1") -> dict[str, Any]:
-    """A change of the product from 1.0 to 2.0."""
+def manifest(change: str = "hospital-a-1", *, provider: str = "btrfs") -> dict[str, Any]:
+    """A change of the product from 1.0 to 2.0. A host that copies has an archive too."""
+    volumes: list[dict[str, Any]] = [
+        {"name": "live", "path": "/data/live", "class": "index", "objects": ["objects"]}
+    ]
+    if provider == "copy":
+        volumes.append(
+            {"name": "images", "path": "/archive", "class": "archive", "objects": ["stored"]}
+        )
     return {
         "schema": 1,
         "change_set": change,
@@ -286,10 +301,8 @@ def manifest(change: str = "hospital-a-1") -> dict[str, Any]:
         "switch": {"kind": "rename", "root": "/opt/pacs"},
         "install": [{"staged": "files/pacs", "target": "/etc/pacs"}],
         "services": list(SERVICES),
-        "provider": "btrfs",
-        "volumes": [
-            {"name": "live", "path": "/data/live", "class": "index", "objects": ["objects"]}
-        ],
+        "provider": provider,
+        "volumes": volumes,
         "paths": ["/etc/pacs", "/etc/pacs-licence", "/opt/pacs/current"],
         "door": {"tcp": [4242, 8042], "verifier_uid": 0},
         "limits": {"quiesce": 120, "snapshot": 120, "apply": 900, "restore": 900, "open": 60},
@@ -303,6 +316,8 @@ def install_product(machine: LinuxHost) -> None:
         "/data/live/schema": "1",
         "/data/live/objects/a": "image a",
         "/data/live/objects/b": "image b",
+        "/archive/stored/a": "image on the archive",
+        "/archive/stored/deep/b": "image that the new release deletes",
         "/etc/pacs/pacs.json": "settings of 1.0",
         "/opt/pacs/1.0/bin": "old",
         "/opt/pacs/2.0/bin": "new",

@@ -94,6 +94,7 @@ class Scene:
         }
         self.host.proof = {
             "files": len(objects), "bytes": 1000, "reread": 0, "added": 0,
+            "touched": [], "touched_count": 0,
             **{kind: [] for kind in ("missing", "resized", "differing")},
             **{f"{kind}_count": 0 for kind in ("missing", "resized", "differing")},
         }  # fmt: skip

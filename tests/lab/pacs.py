@@ -22,17 +22,18 @@ import yaml
 
 from orchestrator.adapters.journal import SqlJournal
 from orchestrator.lab import faults, modality
-from orchestrator.lab.demo import PLACES, Demo
+from orchestrator.lab.demo import Demo, place
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.loss import lost_from
 from orchestrator.lab.modality import Acknowledged
-from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY_NAME
+from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY_NAME, PLAIN_HOST
 from orchestrator.rollout.model import Event, Record, State
 
 CHECKOUT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("WARDSHIP_CACHE", Path.home() / ".cache" / "wardship"))
 LABS = Path("/var/lib/wardship-lab")
 PROGRAM = "/usr/local/lib/wardship/wardship-host"
+HOSTS = (*DEFAULT_HOSTS, PLAIN_HOST)
 #: How long anything in these tests may take, in seconds.
 LONG = 240.0
 
@@ -52,7 +53,7 @@ class Pacs:
     """One hospital of the lab, ``pacs-a``'s or ``pacs-b``'s."""
 
     def __init__(self, demo: Demo, host: str) -> None:
-        self.demo, self.host, self.facility = demo, host, PLACES[host].facility
+        self.demo, self.host, self.facility = demo, host, place(host).facility
         self.fleet = demo.fleet_directory
         self.state = self.fleet / ".wardship"
         self.run = demo.run(host)
@@ -84,7 +85,7 @@ class Pacs:
         )
         file = self.fleet / "facilities" / f"{self.facility}.yml"
         declared = yaml.safe_load(file.read_text())
-        title = PLACES[self.host].title
+        title = place(self.host).title
         declared["hosts"][self.host]["settings"] = {"orthanc_name": title, **settings}
         file.write_text(yaml.safe_dump(declared, allow_unicode=True, sort_keys=False))
 
@@ -164,7 +165,7 @@ class Pacs:
 
     def is_open_to_modalities(self) -> bool:
         """Whether a connection from the modality's network is let in."""
-        address = next(str(s.address) for s in DEFAULT_HOSTS if s.name == self.host)
+        address = next(str(s.address) for s in HOSTS if s.name == self.host)
         code = f"import socket; socket.create_connection(('{address}', 4242), 2)"
         tried = self.demo.lab.exec([sys.executable, "-c", code], at=MODALITY_NAME, check=False)
         return tried.returncode == 0
@@ -245,5 +246,5 @@ def make_lab(name: str, *hosts: str) -> Demo:
     lab = Lab(name, state=LABS, cache=CACHE, say=print)
     lab.down()
     demo = Demo(lab, say=print)
-    demo.up(tuple(spec for spec in DEFAULT_HOSTS if spec.name in hosts))
+    demo.up(tuple(spec for spec in HOSTS if spec.name in hosts))
     return demo

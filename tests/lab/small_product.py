@@ -59,43 +59,49 @@ SCRIPTS = {
     "census": """echo '{"studies": []}'\n""",
     "forget": "true\n",
 }
-SLOW_BTRFS = """#!/bin/sh
-[ ! -e /run/hang-btrfs ] || { touch /run/hanging; sleep 600; }
-exec /usr/bin/btrfs "$@"
+SLOW = """#!/bin/sh
+[ ! -e /run/hang-{name} ] || {{ touch /run/hanging; sleep 600; }}
+exec /usr/bin/{name} "$@"
 """
+#: Where its volume is unless it is said.
+DATA = "/data/small"
 
 
-def install(run: Run) -> None:
+def install(run: Run, data: str = DATA) -> None:
     """Release 1.0 runs; 2.0 lies beside it."""
-    run(["btrfs", "subvolume", "create", "/data/small"])
-    put(run, "/data/small/schema", b"1\n")
-    put(run, "/data/small/starts", b"")
+    run(["btrfs", "subvolume", "create", data] if data == DATA else ["mkdir", data])
+    put(run, f"{data}/schema", b"1\n")
+    put(run, f"{data}/starts", b"")
     for name in ("a", "b"):
-        put(run, f"/data/small/objects/{name}", f"image {name}".encode())
-    run(["chown", "-R", "nobody:", "/data/small"])
+        put(run, f"{data}/objects/{name}", f"image {name}".encode())
+    run(["chown", "-R", "nobody:", data])
     run(["install", "-d", "-o", "nobody", "/var/log/small"])
     for release in ("1.0", "2.0"):
-        put(run, f"/opt/small/{release}/serve", SERVE.format(release=release).encode())
-    run(["ln", "-s", "1.0", "/opt/small/current"])
+        serve = SERVE.format(release=release).replace(DATA, data)
+        put(run, f"/opt/small/{release}/serve", serve.encode())
+    run(["ln", "-sfn", "1.0", "/opt/small/current"])
     put(run, "/etc/small/settings", b"old\n", mode=0o640, owner="root:nogroup")
     attribute = 'import os; os.setxattr("/etc/small/settings", "user.site", b"B")'
     run(["python3", "-c", attribute])
     put(run, f"/etc/systemd/system/{SERVICE}", UNIT.encode())
-    put(run, "/usr/local/sbin/btrfs", SLOW_BTRFS.encode(), mode=0o755)
+    for name in ("btrfs", "sync"):
+        put(run, f"/usr/local/sbin/{name}", SLOW.format(name=name).encode(), mode=0o755)
     run(["systemctl", "enable", "--now", SERVICE])
 
 
-def stage(run: Run, change: str) -> None:
+def stage(run: Run, change: str, data: str = DATA) -> None:
     """What a role would lay down."""
     directory = f"/var/lib/wardship/changes/{change}"
     run(["install", "-d", "-m", "0700", "/var/lib/wardship", directory])
     for name, text in SCRIPTS.items():
-        script = f"#!/bin/sh -e\n{text.replace('@name@', name)}".encode()
+        words = text.replace("@name@", name).replace(DATA, data)
+        script = f"#!/bin/sh -e\n{words}".encode()
         put(run, f"{directory}/scripts/{name}", script, mode=0o700)
     put(run, f"{directory}/files/small/settings", b"new\n", mode=0o600)
 
 
-def manifest(change: str, **limits: int) -> dict[str, Any]:
+def manifest(change: str, data: str = DATA, **limits: int) -> dict[str, Any]:
+    """The change of it. A volume elsewhere than ``DATA`` is copied."""
     seconds = {"quiesce": 60, "snapshot": 60, "apply": 60, "restore": 60, "open": 60, **limits}
     return {
         "schema": 1,
@@ -108,10 +114,8 @@ def manifest(change: str, **limits: int) -> dict[str, Any]:
         "switch": {"kind": "rename", "root": "/opt/small"},
         "install": [{"staged": "files/small", "target": "/etc/small"}],
         "services": [SERVICE],
-        "provider": "btrfs",
-        "volumes": [
-            {"name": "small", "path": "/data/small", "class": "index", "objects": ["objects"]}
-        ],
+        "provider": "btrfs" if data == DATA else "copy",
+        "volumes": [{"name": "small", "path": data, "class": "index", "objects": ["objects"]}],
         "paths": ["/etc/small", f"/etc/systemd/system/{SERVICE}", "/opt/small/current"],
         "door": {"tcp": [8042], "verifier_uid": 0},
         "limits": seconds,

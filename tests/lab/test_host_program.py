@@ -50,23 +50,24 @@ FORWARD = ("quiesce", "snapshot", "apply")
 class Target:
     """A host with the small product, and a controller's calls to it."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, spec: HostSpec = HOST, data: str = small_product.DATA) -> None:
         self.lab = lab
-        self.run = lab.guest(HOST.name)
+        self.spec, self.data = spec, data
+        self.run = lab.guest(spec.name)
         self.numbers = count(1)
         self.change = ""
         self.epoch = 1
 
     def verb(self, *argv: str, stdin: bytes = b"", code: int = 0) -> Any:
-        done = self.lab.run(HOST.name, [PROGRAM, *argv], stdin=stdin, check=False, timeout=120)
+        done = self.lab.run(self.spec.name, [PROGRAM, *argv], stdin=stdin, check=False, timeout=120)
         assert done.returncode == code, f"{argv}: {done.stdout} {done.stderr}"
         return json.loads(done.stdout)
 
     def prepare(self, **limits: int) -> None:
         """A fresh change, staged and prepared."""
         self.change = f"hospital-b-{next(self.numbers)}"
-        small_product.stage(self.run, self.change)
-        document = small_product.manifest(self.change, **limits)
+        small_product.stage(self.run, self.change, self.data)
+        document = small_product.manifest(self.change, self.data, **limits)
         given = ("prepare", "--epoch", str(self.epoch))
         self.verb(*given, stdin=small_product.as_json(document))
 
@@ -95,25 +96,26 @@ class Target:
 
     def wait_for(self, path: str) -> None:
         assert until(
-            lambda: self.lab.run(HOST.name, ["test", "-e", path], check=False).is_ok, timeout=20
+            lambda: self.lab.run(self.spec.name, ["test", "-e", path], check=False).is_ok,
+            timeout=20,
         )
 
     def crash_and_boot(self) -> None:
-        self.lab.crash(HOST.name)
-        self.lab.boot(HOST.name)
-        self.lab.wait_ssh(HOST.name)
+        self.lab.crash(self.spec.name)
+        self.lab.boot(self.spec.name)
+        self.lab.wait_ssh(self.spec.name)
 
     def text(self, *argv: str) -> str:
-        return self.lab.run(HOST.name, argv, check=False).stdout.strip()
+        return self.lab.run(self.spec.name, argv, check=False).stdout.strip()
 
     def about(self) -> Any:
         return self.verb("status", "--change", self.change)
 
     def truth(self) -> str:
         """Everything that a restore has to put back, as text."""
-        listed = "find /data/small /etc/small /opt/small /etc/systemd/system/small.service"
+        listed = f"find {self.data} /etc/small /opt/small /etc/systemd/system/small.service"
         what = r"-printf '%p %y %m %u %g %s %l\n'"
-        contents = "cat /etc/small/settings /data/small/schema /data/small/objects/*"
+        contents = f"cat /etc/small/settings {self.data}/schema {self.data}/objects/*"
         access = 'python3 -c \'import os; print(os.getxattr("/etc/small/settings", "user.site"))\''
         found = f"{listed} {what} | sort; {contents}; {access}"
         return self.text("sh", "-c", found)
@@ -128,10 +130,10 @@ class Target:
         """Does the port answer ``modality``, ``root`` or ``nobody`` (these over loopback)?"""
         python = [sys.executable if source == "modality" else "python3", "-c", CONNECT]
         if source == "modality":
-            ended = self.lab.exec([*python, str(HOST.address)], at="mod", check=False)
+            ended = self.lab.exec([*python, str(self.spec.address)], at="mod", check=False)
         else:
             argv = ["runuser", "-u", source, "--", *python, "127.0.0.1"]
-            ended = self.lab.run(HOST.name, argv, check=False)
+            ended = self.lab.run(self.spec.name, argv, check=False)
         assert ended.returncode in (0, REFUSED), f"neither let in nor refused: {ended.stderr}"
         return ended.is_ok
 

@@ -13,11 +13,12 @@ import pytest
 
 from orchestrator.adapters.hostprogram import SHEBANG, build_host_program
 from orchestrator.host import door, records, services
+from orchestrator.host.btrfs import first_difference
 from orchestrator.host.disk import Disk
 from orchestrator.host.locks import locked
 from orchestrator.host.outcome import FailedError, RefusedError
 from orchestrator.host.system import System
-from orchestrator.host.volumes import files, first_difference
+from orchestrator.host.walk import files
 
 
 def test_a_record_is_created_once_and_with_its_content(tmp_path: Path) -> None:

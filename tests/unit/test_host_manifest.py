@@ -40,7 +40,15 @@ def test_a_good_manifest_is_read() -> None:
         (lambda m: m["paths"].append("/"), "/ may not be touched"),
         (lambda m: m["paths"].append("/var/lib"), "may not be touched"),
         (lambda m: m["paths"].append("/etc/../x"), "not an absolute, normal path"),
-        (lambda m: m["volumes"][0].update({"class": "archive"}), "only index is known"),
+        (lambda m: m["volumes"][0].update({"class": "scratch"}), "not index or archive"),
+        (
+            lambda m: m["volumes"][0].update({"class": "archive", "objects": []}),
+            "names no directory of objects",
+        ),
+        (
+            lambda m: m["volumes"].append({**m["volumes"][0], "name": "b", "path": "/data/live/b"}),
+            "volumes live and b lie in one another",
+        ),
         (lambda m: m["volumes"].append(m["volumes"][0]), "volume live is named twice"),
         (lambda m: m["volumes"][0].update(path="/var/lib/wardship"), "may not be touched"),
         (lambda m: m["door"].update(tcp=[]), "door tcp"),

@@ -22,6 +22,7 @@ class Host:
         self.root = root
         self.databases = "orthanc\npostgres\n"
         self.refuses = False
+        self.images = "live"
         self.settings: dict[str, Any] = {
             "HttpPort": port,
             "StorageDirectory": str(root / "live/orthanc"),
@@ -50,7 +51,7 @@ class Host:
             "change_dir": str(self.root / "change"), "root": str(self.root / "opt"),
             "configuration": str(self.root / "etc"), "from_release": "1.10.1",
             "to_release": "1.12.7", "database": "postgresql@15-main.service",
-            "volume": str(self.root / "live"),
+            "volume": str(self.root / "live"), "images": str(self.root / self.images),
         }  # fmt: skip
         found: list[str] = precheck.refusals(given)
         return found
@@ -118,6 +119,16 @@ def test_state_outside_the_snapshot_is_refused(host: Host) -> None:
     assert "has a tablespace of its own" in told
     assert "the index is not in PostgreSQL there" in told
     assert "the images are in PostgreSQL there" in told
+
+
+def test_index_and_images_that_lie_in_each_others_place_are_refused(host: Host) -> None:
+    host.images = "images"
+    told = "; ".join(host.refusals())
+    assert f"stored objects are in {host.root}/live/orthanc, outside the volume" in told
+    host.settings["StorageDirectory"] = str(host.root / "images/orthanc")
+    told = "; ".join(host.refusals())
+    assert "outside the volume" not in told
+    assert f"{host.root}/live/orthanc is no part of Orthanc" in told
 
 
 def test_what_is_not_ours_on_the_volume_is_refused(host: Host) -> None:

@@ -105,6 +105,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     with running(FakeOrthanc()) as orthanc, socket.create_server(("127.0.0.1", 0)) as dicom:
         names = {
             "product": PRODUCT, "database": DATABASE, "volume": "live", "storage": "orthanc",
+            "is_archive": False,
             "configuration": str(etc), "logs": str(tmp_path / "logs"),
             "postgresql": str(tmp_path / "pg"), "start_seconds": 2,
         }  # fmt: skip
@@ -304,6 +305,60 @@ def test_without_a_committed_change_nothing_is_carried(machine: Machine, volumes
     ended = machine.run("carry", **volumes.words())
     assert ended.returncode == 0
     assert list(machine.orthanc.stored) == ["1.1"]
+
+
+@dataclass
+class Archive:
+    """An archive that was listed at the snapshot, and what is on it now."""
+
+    top: Path
+    listing: Path
+
+    def words(self) -> dict[str, str]:
+        return {
+            "WARDSHIP_VOLUME_IMAGES": str(self.top),
+            "WARDSHIP_LISTING_IMAGES": str(self.listing),
+        }
+
+    def put(self, name: str, content: bytes) -> None:
+        path = self.top / "orthanc" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+@pytest.fixture
+def archive(machine: Machine, tmp_path: Path) -> Archive:
+    made = Archive(tmp_path / "images", tmp_path / "listing")
+    made.put("aa/00/old", dicom_file("1.1"))
+    machine.orthanc.stored["1.1"] = dicom_file("1.1")
+    lines = [{"top": 2}, ["orthanc/aa/00/old", 0o100640, 9, [1, 2, 3], None, ""]]
+    made.listing.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    settings = machine.change / "scripts/settings.json"
+    names = {**json.loads(settings.read_text()), "volume": "images", "is_archive": True}
+    settings.write_text(json.dumps(names))
+    (machine.units / "rows").write_text("old\n")
+    return made
+
+
+def test_what_came_to_an_archive_is_carried_and_its_first_file_named(
+    machine: Machine, archive: Archive
+) -> None:
+    archive.put("bb/00/new", dicom_file("1.2"))
+    ended = machine.run("carry", **archive.words())
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(machine.orthanc.stored) == ["1.1", "1.2"]
+    assert "1 files: 1 carried" in ended.stdout
+    assert f"in no index: {archive.top}/orthanc/bb/00/new\n" in ended.stdout
+    assert (archive.top / "orthanc/bb/00/new").exists(), "it was removed"
+
+
+def test_what_was_deleted_on_an_archive_is_named_and_an_error(
+    machine: Machine, archive: Archive
+) -> None:
+    (archive.top / "orthanc/aa/00/old").unlink()
+    ended = machine.run("carry", **archive.words())
+    assert ended.returncode == 1
+    assert "aa/00/old was deleted since the snapshot" in ended.stderr
 
 
 def test_carry_reads_compressed_files(machine: Machine, volumes: Volumes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 from orchestrator.survey.census import Census, CensusInstance, difference
 from orchestrator.verify.model import CheckRequest
@@ -76,6 +76,12 @@ def test_archive_files(site: Site, record: Record) -> None:
         count = proof[f"{kind}_count"]
         record.show(*(f"{kind}: {path}" for path in proof[kind][:SHOWN]))
         assert not count, f"{count} stored files are {kind}, e.g. {proof[kind][0]}"
+    unproved = not_as_the_index_says(proof, files_of(before))
+    record.show(*(f"touched, and not as the index says: {path}" for path in unproved[:SHOWN]))
+    assert not unproved, (
+        f"{proof['touched_count']} objects of an archive were touched, and of {len(unproved)} the "
+        f"content is not proved, e.g. {unproved[0]}"
+    )
     assert proof["files"] >= named, (
         f"the snapshot holds {proof['files']} files, the census names {named}"
     )
@@ -106,6 +112,20 @@ def test_archive_sample(request_: CheckRequest, site: Site, record: Record) -> N
             else "nothing can be damaged unseen"
         )
     )
+
+
+def not_as_the_index_says(
+    proof: Mapping[str, Any], files: Mapping[str, CensusInstance]
+) -> list[str]:
+    """Touched objects of an archive that have not the index's hash: there is no copy of them."""
+    touched = proof["touched"]
+    wrong = [
+        each["path"]
+        for each in touched
+        if each["path"] not in files or each["md5"] != files[each["path"]].md5
+    ]
+    unread = proof["touched_count"] - len(touched)
+    return wrong + ([f"{unread} more, which were not read"] if unread else [])
 
 
 def files_of(census: Census) -> dict[str, CensusInstance]:

@@ -28,6 +28,7 @@ options:
   to_release: {type: str, required: true, description: [The release that must be staged.]}
   database: {type: str, required: true, description: [PostgreSQL's unit.]}
   volume: {type: path, required: true, description: [The volume that the snapshot captures.]}
+  images: {type: path, required: true, description: [The volume that the images lie on.]}
 author: [wardship]
 """
 
@@ -65,10 +66,12 @@ def current(given):
 def state_is_captured(given):
     """What Orthanc and PostgreSQL write lies where the snapshot sees it."""
     live = configuration(given["configuration"])
-    data, volume = database_directory(given["database"]), Path(given["volume"])
-    stored = Path(live["StorageDirectory"]).resolve()
-    for what, real in (("PostgreSQL's data", data), ("stored objects", stored)):
-        if volume not in real.parents:
+    data, stored = database_directory(given["database"]), Path(live["StorageDirectory"]).resolve()
+    for what, real, volume in (
+        ("PostgreSQL's data", data, given["volume"]),
+        ("stored objects", stored, given["images"]),
+    ):
+        if Path(volume) not in real.parents:
             yield f"{what} are in {real}, outside the volume {volume}"
     for each in sorted((data / "pg_tblspc").iterdir()):
         yield f"PostgreSQL has a tablespace of its own, {each}: it may lie outside the volume"
@@ -174,6 +177,7 @@ def main():
             "to_release": {"type": "str", "required": True},
             "database": {"type": "str", "required": True},
             "volume": {"type": "path", "required": True},
+            "images": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
