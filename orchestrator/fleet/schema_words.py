@@ -62,6 +62,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "web": "The product's web service.",
         "modalities": "Every AE that the product knows besides wardship's own.",
         "volumes": "Where a volume of the product's role lies here, by its name.",
+        "snapshot": "How its state is captured here, in place of the role's way.",
         "settings": "The product's settings, as its role's argument_specs name them.",
         "secrets": "The product's secrets: references, never the secrets themselves.",
         "gates": "What was confirmed for this host, and which gates are otherwise here.",
@@ -144,14 +145,15 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "limits": "Longest time of each phase, in seconds.",
     },
     "ProductState": {
-        "volumes": "Volumes that are snapshotted.",
+        "volumes": "Volumes that are captured, or held as an archive.",
         "paths": "Files, links and directories outside the volumes that are saved.",
     },
     "StateVolume": {
         "name": "Its name; a host may say where it lies there.",
         "path": "Where it lies unless a host says otherwise.",
-        "class": "Index: snapshotted, and put back by a restore.",
+        "class": "Index: captured, and put back by a restore. Archive: listed and held, never copied.",
         "objects": "Directories below it that hold stored objects: nobody may change those.",
+        "optional": "Only on a host that says where it lies; its objects then lie on no other.",
     },
     "InstalledFiles": {
         "staged": "The directory rendered at stage, below the change's own.",
