@@ -201,9 +201,12 @@ def _unsaid(outcome: HostOutcome, host: HostChange) -> tuple[str, ...]:
         return (_told(outcome),)
     looked = outcome.data.get("looked")
     said = {str(one).partition("/")[0] for one in looked} if isinstance(looked, list) else set()
-    roles = (host.role, f"snapshot_{host.snapshot}")
-    return tuple(
-        f"the precheck of role {role} looked at nothing" for role in roles if role not in said
+    missing = [role for role in (host.role, f"snapshot_{host.snapshot}") if role not in said]
+    unsaid = [f"the precheck of role {role} looked at nothing" for role in missing]
+    archives = any(volume.kind == "archive" for volume in host.volumes)
+    return (
+        *unsaid,
+        *(["nobody looked at the archives"] if archives and "archives" not in said else []),
     )
 
 

@@ -151,7 +151,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "StateVolume": {
         "name": "Its name; a host may say where it lies there.",
         "path": "Where it lies unless a host says otherwise.",
-        "class": "Index: captured, and put back by a restore. Archive: listed and held, never copied.",
+        "class": "Index: captured, put back by a restore. Archive: listed and held, never copied.",
         "objects": "Directories below it that hold stored objects: nobody may change those.",
         "optional": "Only on a host that says where it lies; its objects then lie on no other.",
     },

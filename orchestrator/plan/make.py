@@ -29,7 +29,7 @@ from orchestrator.plan.model import (
     Room,
 )
 from orchestrator.plan.outage import Measured, Measurements
-from orchestrator.plan.room import limits_for, rooms, shortages, to_copy
+from orchestrator.plan.room import limits_for, rooms, shortages, to_copy, to_hold
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
 
 
@@ -247,7 +247,7 @@ class _Facility:
             snapshot=self.fleet.snapshot_of(host),
             copied=copied,
             door_tcp=tuple(sorted(ports)),
-            limits=limits_for(role.limits, copied),
+            limits=limits_for(role.limits, copied=copied, held=to_hold(volumes, found)),
             suites=self.fleet.suites_of(host),
             dicom=host.dicom,
             web=host.web,

@@ -243,7 +243,7 @@ def _captured(host: HostChange) -> str:
         how = f"{volumes} copied and read back, {host.copied / 2**30:.1f} GiB"
     elif host.snapshot == "copy":
         how = f"{volumes} copied by sharing blocks (reflink)"
-    listed = f", {archives} listed, never copied" if archives else ""
+    listed = f", {archives} held by second names, never copied" if archives else ""
     return f"{how}, {len(host.paths)} paths{listed}"
 
 

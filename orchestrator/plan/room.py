@@ -21,6 +21,8 @@ KEPT = (16 + 32) << 20
 LISTED = 200
 #: Bytes a second of a copy on the slowest disk that is allowed for: read, written, read again.
 SLOWEST = 10 << 20
+#: Objects of an archive a second that the slowest disk gives a second name, or looks for.
+SLOWEST_HELD = 1000
 #: The longest that a phase may last, in seconds (orchestrator/host/manifest.py).
 LONGEST = 86400
 _MIB = 1 << 20
@@ -82,11 +84,30 @@ def to_copy(snapshot: Snapshot, volumes: Sequence[StateVolume], found: HostSurve
     return sum(known) if len(known) == len(names) else None
 
 
-def limits_for(limits: Limits, copied: int) -> Limits:
-    """The limits of a change that copies so many bytes, in whole minutes more."""
-    minutes = -(-copied // SLOWEST // 60)
-    longest = min(limits.snapshot + 60 * minutes, LONGEST)
-    return limits.model_copy(update={"snapshot": longest}) if copied else limits
+def to_hold(volumes: Sequence[StateVolume], found: HostSurvey) -> int:
+    """Objects that are held while the clinic is out, as far as the file systems count them."""
+    names = {each.name for each in volumes if each.kind == "archive"}
+    return sum(each.entries or 0 for each in found.volumes if each.name in names)
+
+
+def limits_for(limits: Limits, *, copied: int, held: int) -> Limits:
+    """The limits of a change that copies so many bytes and holds so many objects.
+
+    In whole minutes more: a copy is put back by rename, an archive's objects are looked for.
+    """
+    copies, holds = _minutes(copied // SLOWEST), _minutes(held // SLOWEST_HELD)
+    if not copies + holds:
+        return limits
+    longer = {
+        "snapshot": min(limits.snapshot + copies + holds, LONGEST),
+        "restore": min(limits.restore + holds, LONGEST),
+    }
+    return limits.model_copy(update=longer)
+
+
+def _minutes(seconds: int) -> int:
+    """Seconds, in whole minutes upwards."""
+    return -(-seconds // 60) * 60
 
 
 def _needed(snapshot: Snapshot, found: VolumeSurvey | None) -> int | None:

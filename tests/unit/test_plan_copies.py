@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.facility import manifest
-from orchestrator.fleet.model import Fleet, Limits
+from orchestrator.fleet.model import Fleet, Limits, StateVolume
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.model import Plan
 from orchestrator.plan.preview import preview
 from orchestrator.plan.preview_lines import lines
-from orchestrator.plan.room import limits_for
+from orchestrator.plan.room import limits_for, to_hold
 from orchestrator.survey.model import VolumeSurvey
 from tests.builders import (
     NOW,
@@ -87,6 +87,19 @@ def test_btrfs_declared_on_ext4_is_refused_with_the_way_out(tmp_path: Path) -> N
 
 
 def test_the_limit_of_the_phase_grows_with_what_is_copied() -> None:
-    assert limits_for(Limits(), 0) == Limits()
-    assert limits_for(Limits(snapshot=120), 600 << 20).snapshot == 180
-    assert limits_for(Limits(), 10 << 50).snapshot == 86400
+    assert limits_for(Limits(), copied=0, held=0) == Limits()
+    grown = limits_for(Limits(snapshot=120), copied=600 << 20, held=0)
+    assert (grown.snapshot, grown.restore) == (180, Limits().restore)
+    assert limits_for(Limits(), copied=10 << 50, held=0).snapshot == 86400
+
+
+def test_the_limits_grow_with_the_objects_that_are_held() -> None:
+    grown = limits_for(Limits(snapshot=120, restore=900), copied=0, held=90_000)
+    assert (grown.snapshot, grown.restore) == (240, 1020)
+
+
+def test_only_the_objects_of_an_archive_are_counted_as_held() -> None:
+    found = a_host_survey(volumes=(on_ext4(), on_ext4(name="images", entries=7)))
+    live = StateVolume(name="live", path="/data/live", kind="index")
+    images = StateVolume(name="images", path="/images", kind="archive", objects=("x",))
+    assert to_hold((live, images), found) == 7

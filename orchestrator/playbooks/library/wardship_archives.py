@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Archives: volumes that a change lists and never copies. What is there, every reason against.
+"""Archives: volumes that a change lists, holds and never copies. What is there, what is against it.
 
 Changes nothing. An archive that shares its file system with another volume is a refusal: that is
 how a mount that is missing looks, and a product would start on an empty directory.
@@ -12,10 +12,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+#: File systems that have no hard links, or have them only by the grace of their server.
+WITHOUT_LINKS = ("cifs", "smb3", "vfat", "exfat", "msdos")
+
 DOCUMENTATION = r"""
 module: wardship_archives
 short_description: Look at volumes that are never copied
-description: [Returns C(wardship.volumes), and with O(refuse=true) C(wardship.refusals).]
+description: [Returns C(wardship.volumes), with O(refuse=true) its reasons against and what was looked at.]
 options:
   volumes: {type: dict, required: true, description: [Path of every volume by name.]}
   archives: {type: list, elements: str, required: true, description: [Which of them are such.]}
@@ -57,6 +60,9 @@ def against(name, volumes):
     path = volumes[name]
     if not os.access(path, os.W_OK):
         yield f"the archive {path} is mounted read-only"
+    kind = filesystem(os.path.realpath(path))
+    if kind in WITHOUT_LINKS:
+        yield f"the archive {path} is on {kind}: its objects cannot be held by hard links"
     for other, place in sorted(volumes.items()):
         if other != name and Path(place).exists() and _device(place) == _device(path):
             yield f"the archive {path} lies on one file system with {place}: is it mounted?"
@@ -91,7 +97,8 @@ def main():
     )
     found, refusals = looked(module.params)
     if module.params["refuse"]:
-        module.exit_json(changed=False, wardship={"refusals": refusals})
+        seen = [f"archives/{name}" for name in sorted(module.params["archives"])]
+        module.exit_json(changed=False, wardship={"refusals": refusals, "looked": seen})
     module.exit_json(changed=False, wardship={"volumes": found, "problems": refusals})
 
 
