@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,14 @@ def plain(plain_hospital: Pacs) -> Pacs:
     return plain_hospital
 
 
+def delete_a_study(plain: Pacs) -> None:
+    """Somebody deletes, under the new release, a study that was there before the change."""
+    rest, known = plain.demo.rest(plain.host), plain.demo.objects(plain.host)[0]
+    found = json.loads(rest.post("/tools/lookup", known.study.encode()))
+    (deleted,) = (one["ID"] for one in found if one["Type"] == "Study")
+    rest.post(f"/studies/{deleted}", b"", method="DELETE")
+
+
 def test_a_change_commits_and_what_came_since_is_found_after_going_back(
     plain: Pacs, tmp_path: Path
 ) -> None:
@@ -41,9 +50,7 @@ def test_a_change_commits_and_what_came_since_is_found_after_going_back(
         assert done.returncode == 0, done.stdout + done.stderr
         plain.assert_committed()
     change = plain.the_record().change_set.id
-    rest = plain.demo.rest(plain.host)
-    deleted = rest.json("/studies")[0]
-    rest.post(f"/studies/{deleted}", b"", method="DELETE")
+    delete_a_study(plain)
     with plain.sending(tmp_path):
         back = plain.wardship("restore", change, "--reason", "the radiologists want it back")
         assert back.returncode == 0, back.stdout + back.stderr
