@@ -10,16 +10,23 @@ import os
 import sys
 
 from orchestrator.errors import WardshipError
+from tests.lab.pacs import HOSTS
 from tests.molecule import restore
-from tests.molecule.site import Site
+from tests.molecule.site import ELSEWHERE, HOST, Site
 from tests.molecule.verify import looked_at
 
 
 def main(verb: str, *arguments: str) -> int:
     """Run a verb; 0 when nothing speaks against what it found."""
-    site = Site(os.environ["WARDSHIP_MOLECULE_LAB"])
-    if verb in ("create", "destroy", "reset"):
-        {"create": site.create, "destroy": site.lab.down, "reset": site.reset}[verb]()
+    lab = os.environ["WARDSHIP_MOLECULE_LAB"]
+    site = Site(lab, ELSEWHERE.get(os.environ.get("MOLECULE_SCENARIO_NAME", ""), HOST))
+    if verb == "create":
+        site.demo.up(tuple(spec for spec in HOSTS if spec.name in (HOST, *ELSEWHERE.values())))
+        for host in (HOST, *ELSEWHERE.values()):
+            Site(lab, host).create()
+        return 0
+    if verb in ("destroy", "reset"):
+        {"destroy": site.lab.down, "reset": site.reset}[verb]()
         return 0
     site.enter()
     if verb == "verify":

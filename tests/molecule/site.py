@@ -1,4 +1,4 @@
-"""The lab host that all scenarios of a run share, and the change set that they are about.
+"""The lab hosts that the scenarios of a run share, and the change sets that they are about.
 
 Everything a playbook is told comes from where production has it: the fleet's plan, its rendered
 inventory, its one ssh configuration, the host program as it is built.
@@ -20,7 +20,7 @@ from orchestrator.fleet import inventory
 from orchestrator.fleet.load import load
 from orchestrator.lab.demo import Demo
 from orchestrator.lab.hospital import Lab
-from orchestrator.lab.model import DEFAULT_HOSTS
+from orchestrator.lab.model import PLAIN_HOST
 from orchestrator.plan import store
 from orchestrator.plan.model import ChangeSet
 from orchestrator.wiring.survey import ansible_runner, host_program, ssh_configuration
@@ -28,6 +28,8 @@ from tests.lab.pacs import CACHE, LABS, Pacs
 
 #: It has PAM and logind, as installed hospitals have them.
 HOST = "pacs-b"
+#: Scenarios of roles that this host has no use for, and the host that has.
+ELSEWHERE = {"snapshot_copy": PLAIN_HOST.name}
 #: Ansible's ssh: the lab's hosts are reached from the controller's network only.
 SSH = """#!/bin/sh
 exec {enter} ssh "$@"
@@ -35,20 +37,24 @@ exec {enter} ssh "$@"
 
 
 class Site:
-    """The host of the lab ``name``."""
+    """The host of the lab ``name`` that a scenario is about."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, host: str = HOST) -> None:
+        self.host = host
         self.lab = Lab(name, state=LABS, cache=CACHE, say=print)
         self.demo = Demo(self.lab, say=print)
-        self.pacs = Pacs(self.demo, HOST)
+        self.pacs = Pacs(self.demo, host)
         #: What the playbooks of a run are given, and what scenarios keep from step to step.
-        self.kept = self.lab.home / "molecule"
+        self.kept = self.lab.home / "molecule" / host
 
     def create(self) -> None:
-        """A hospital as found, a plan for it, and what Ansible needs to reach it."""
-        self.demo.up(tuple(spec for spec in DEFAULT_HOSTS if spec.name == HOST))
-        self.kept.mkdir(mode=0o700, exist_ok=True)
-        (change_set,) = store.find(self.pacs.state, self.pacs.plan()).change_sets
+        """A plan for the hospital as found, and what Ansible needs to reach it."""
+        self.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (change_set,) = (
+            one
+            for one in store.find(self.pacs.state, self.pacs.plan()).change_sets
+            if one.anchor.host == self.host
+        )
         (self.kept / "change-set.json").write_text(change_set.model_dump_json())
         build_host_program(self.kept / "wardship-host")
         ssh = self.kept / "ssh"
@@ -62,7 +68,7 @@ class Site:
             host_program=self.kept / "wardship-host",
         )
         reached = {
-            "ansible_host": HOST,
+            "ansible_host": self.host,
             "ansible_ssh_args": f"-F {ssh_configuration(fleet)}",
             "ansible_ssh_common_args": "",
             "ansible_ssh_executable": str(ssh),
@@ -70,13 +76,13 @@ class Site:
             "wardship_roles": str(resources.roles()),
         }
         files = inventory.render(fleet, self.pacs.facility)
-        files |= inventory.host_variables(HOST, {**told, **reached})
+        files |= inventory.host_variables(self.host, {**told, **reached})
         inventory.write(files, self.inventory)
 
     def reset(self) -> None:
         """The hospital as found."""
-        self.program.close(HOST)
-        self.demo.reset(HOST)
+        self.program.close(self.host)
+        self.demo.reset(self.host)
 
     def enter(self) -> None:
         """Go on in the controller's network, from where hosts are reached: this program anew."""
