@@ -11,6 +11,7 @@ import pytest
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
 from orchestrator.adapters.facility import FacilityHosts, manifest
 from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
+from orchestrator.fleet.model import StateVolume
 from orchestrator.host.manifest import parse
 from orchestrator.rollout.ports import Superseded
 from tests.crash.change_sets import change_set
@@ -86,3 +87,13 @@ def test_only_a_report_says_that_a_phase_failed(reply: Reply) -> None:
 def test_the_manifest_is_one_that_the_host_program_takes() -> None:
     host = SET.anchor.model_copy(update={"paths": ("/opt/fake/current",)})
     assert parse(manifest(SET, host)).change_set == SET.id
+
+
+def test_an_archive_that_no_precheck_looked_at_refuses() -> None:
+    images = StateVolume(name="images", path="/images", kind="archive", objects=("stored",))
+    host = SET.anchor.model_copy(update={"volumes": (*SET.anchor.volumes, images)})
+    with_archive = SET.model_copy(update={"hosts": (host,)})
+    told = [one.because for one in Host().as_hosts().preflight(with_archive)]
+    assert "nobody looked at the archives" in told
+    told = [one.because for one in Host().as_hosts().preflight(SET)]
+    assert "nobody looked at the archives" not in told

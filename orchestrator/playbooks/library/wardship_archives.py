@@ -18,7 +18,7 @@ WITHOUT_LINKS = ("cifs", "smb3", "vfat", "exfat", "msdos")
 DOCUMENTATION = r"""
 module: wardship_archives
 short_description: Look at volumes that are never copied
-description: [Returns C(wardship.volumes), with O(refuse=true) its reasons against and what was looked at.]
+description: [Returns C(wardship.volumes); with O(refuse=true) reasons and what was looked at.]
 options:
   volumes: {type: dict, required: true, description: [Path of every volume by name.]}
   archives: {type: list, elements: str, required: true, description: [Which of them are such.]}
