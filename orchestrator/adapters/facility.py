@@ -17,11 +17,13 @@ from pydantic import JsonValue
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
 from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
 from orchestrator.plan.model import ChangeSet, HostChange, Refusal
-from orchestrator.rollout.model import DecisionReport, HostPhase, PhaseReport, Proposal
+from orchestrator.rollout.model import DecisionReport, Diagnosis, HostPhase, PhaseReport, Proposal
 from orchestrator.rollout.ports import Superseded
 
 #: How long one call waits for a phase on the host, in seconds; it is asked again after that.
 WAIT = 20
+#: How long a host may look for what is wrong, in seconds.
+DIAGNOSING = 40
 #: A shell's exit code for a program that is not there. (sudo ends with 1 and says so in words.)
 _NO_SUCH_PROGRAM = 127
 CHANGES = "/var/lib/wardship/changes"
@@ -145,6 +147,16 @@ class FacilityHosts:
             change_set, ["hands", *_of(change_set, epoch), "--because", because[:1000]]
         )
 
+    def diagnose(self, change_set: ChangeSet) -> Diagnosis:
+        """What hosts find wrong around their products."""
+        found: list[str] = []
+        unknown: list[str] = []
+        for host in change_set.hosts:
+            one = diagnosis(self.program, host.host, change_set.id)
+            found += [f"{host.host}: {what}" for what in one.found]
+            unknown += [f"{host.host}: {what}" for what in one.unknown]
+        return Diagnosis(found=tuple(found), unknown=tuple(unknown))
+
     def clear(self, change_set: ChangeSet, *, epoch: int, reason: str) -> tuple[str, ...]:
         """Give the hosts back."""
         order = ["clear", *_of(change_set, epoch), "--reason", reason[:1000]]
@@ -193,6 +205,19 @@ class FacilityHosts:
             ),
         )
         return outcomes[host.host]
+
+
+def diagnosis(program: HostProgram, host: str, change_set: str) -> Diagnosis:
+    """What one host finds wrong around its product; no answer is *unknown*."""
+    reply = program.call(host, ["diagnose", "--change", change_set], timeout=DIAGNOSING)
+    if not isinstance(reply, Done):
+        return Diagnosis(unknown=(reply.because,))
+    return Diagnosis(found=_lines(reply.data, "found"), unknown=_lines(reply.data, "unknown"))
+
+
+def _lines(data: dict[str, JsonValue], name: str) -> tuple[str, ...]:
+    found = data.get(name)
+    return tuple(str(one) for one in found) if isinstance(found, list) else (f"no {name} told",)
 
 
 def _unsaid(outcome: HostOutcome, host: HostChange) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from orchestrator.errors import PlanError, RestoreError, RolloutError, WardshipE
 from orchestrator.fleet.model import Model
 from orchestrator.report.html import summary_line
 from orchestrator.rollout.model import Record, State
-from orchestrator.rollout.phases import ENDS
+from orchestrator.rollout.phases import ENDS, was_opened_unwell
 
 if TYPE_CHECKING:
     from orchestrator.wiring.controller import Controller
@@ -73,7 +73,13 @@ def _closing(records: Sequence[Record]) -> str:
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     hands = [r.change_set.id for r in records if r.state is State.NEEDS_HANDS]
     if hands:
-        return f"{summary}. next: wardship status; the door of {', '.join(hands)} stays shut"
+        shut = [
+            r.change_set.id
+            for r in records
+            if r.change_set.id in hands and not was_opened_unwell(r)
+        ]
+        doors = f"the door of {', '.join(shut)} stays shut" if shut else "every door is open"
+        return f"{summary}. next: wardship status; {doors}"
     gone = [r for r in records if r.state not in ENDS]
     if gone:
         return f"{summary or 'taken over'}: another controller has the rest. next: wardship status"

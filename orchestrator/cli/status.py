@@ -57,9 +57,13 @@ def _of(one: SetStatus) -> Iterator[str]:
     yield f"{one.facility} · {one.change_set} · {one.state} since {one.since:%Y-%m-%d %H:%M:%S} UTC"
     if one.cause:
         yield f"  cause: {one.cause}"
+    if one.stopped_by:
+        yield f"  stopped by: {one.stopped_by}"
     for host in one.hosts:
         says = f" · {host.says}" if host.says else ""
         yield f"  {host.host} · door {host.door}{says}"
+        yield from (f"    wrong there now: {what}" for what in host.found)
+        yield from (f"    could not be looked at: {what}" for what in host.not_looked_at)
         if host.evidence:
             yield f"    what was left behind is kept there: {host.evidence}"
     if one.is_running:

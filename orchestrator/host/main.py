@@ -14,6 +14,7 @@ import traceback
 from typing import Any, Callable, Dict, NoReturn, Optional, Sequence
 
 from . import SCHEMA, VERSION, aftercare, ask, begin, boot, decide, door, epoch, execute
+from .diagnose import diagnose
 from .host import Host
 from .manifest import PHASES
 from .outcome import FailedError, RefusedError
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     verb("census", "change")
     verb("prove", "change", "sample", "seed")
     verb("forget", "change", "study")
+    verb("diagnose", "change")
     verb("status").add_argument("--change")
     verb("hands", "change", "epoch", "because")
     verb("clear", "change", "epoch", "reason")
@@ -109,6 +111,7 @@ VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     "census": lambda host, a: ask.census(host, a.change),
     "prove": lambda host, a: prove(host, a.change, sample=a.sample, seed=a.seed),
     "forget": lambda host, a: ask.forget(host, a.change, study=a.study),
+    "diagnose": lambda host, a: diagnose(host, a.change),
     "status": lambda host, a: status(host, a.change),
     "hands": lambda host, a: aftercare.hands(host, a.change, at=a.epoch, because=a.because),
     "clear": lambda host, a: aftercare.clear(host, a.change, at=a.epoch, reason=a.reason),

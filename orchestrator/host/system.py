@@ -95,6 +95,15 @@ class System:
         """Whether the file system of a path takes writes."""
         return os.access(path, os.W_OK)
 
+    def is_read_only(self, path: Path) -> bool:
+        """Whether the file system, or the part of it that is mounted there, takes no writes."""
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY) or not os.access(path, os.W_OK)
+
+    def has_names_left(self, path: Path) -> bool:
+        """Whether another file can be made; a file system that does not count them has some."""
+        about = os.statvfs(path)
+        return about.f_files == 0 or about.f_favail > 0
+
     def now(self) -> float:
         """Seconds since 1970, UTC."""
         return time.time()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.errors import LabError
-from orchestrator.lab import sabotage, saboteur, victim
+from orchestrator.lab import sabotage, saboteur, surroundings, victim
 from orchestrator.lab.guest import Run, put
 
 NAMES = tuple(sabotage.FAULTS)
@@ -23,6 +23,7 @@ _START = f"+/usr/bin/python3 -IB {_PROGRAM}"
 DROP_IN = f"""[Service]
 ExecStartPre={_START} before
 ExecStartPost={_START} after
+ExecStopPost={_START} stopped
 """
 
 
@@ -33,11 +34,14 @@ def break_(
     when: Literal["now", "on-switch"] = "on-switch",
     release: str | None = None,
     rate: str = "2mbit",
+    stays: bool = False,
 ) -> None:
     """Break a host, or arm it to break when another release starts.
 
     ``release``: only when this one starts; otherwise whichever is not the one that is current now.
-    ``rate`` is slow-link's, as tc(8) writes it. Several faults may be armed at once.
+    ``rate`` is slow-link's, as tc(8) writes it. A fault of the surroundings is over when the
+    release that it hit is stopped; one that ``stays`` is there for the old release, too, until it
+    is lifted. Several faults may be armed at once.
 
     Raises:
         LabError: there is no such fault, or the host could not be broken.
@@ -45,7 +49,7 @@ def break_(
     _known(fault)
     old = _current(run)
     how = json.dumps(
-        {"old": old, "release": release, "rate": rate, "now": when == "now", "done": False}
+        {"old": old, "release": release, "rate": rate, "stays": stays, "done": False, "over": False}
     )
     put(run, _PROGRAM, program())
     if when == "now":
@@ -93,7 +97,7 @@ def program() -> bytes:
         )
         for package in ("orchestrator", "orchestrator/lab"):
             archive.writestr(f"{package}/__init__.py", "")
-        for module in (saboteur, sabotage, victim):
+        for module in (saboteur, sabotage, surroundings, victim):
             source = Path(str(module.__file__)).read_text(encoding="utf-8")
             archive.writestr(f"{module.__name__.replace('.', '/')}.py", source)
     return packed.getvalue()

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import stat
-import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.lab import surroundings as around
 from orchestrator.lab.victim import Host, Settings
 
-LOCK_UNIT = "lab-table-lock.service"
-#: Keeps the lock for as long as the client lives: the server lets go as soon as it does not.
-LOCK = (
-    "(echo 'begin; lock table resources in access exclusive mode;'; exec sleep 100000)"
-    " | runuser -u postgres -- psql -XqAt -d orthanc"
-)
-IS_LOCKED = (
-    "select count(*) from pg_locks where granted and mode = 'AccessExclusiveLock'"
-    " and relation = 'resources'::regclass"
-)
 SCHEMA = "update globalproperties set value = '{}' where property = 1 and value = '{}'"
-_PATIENCE_SECONDS = 60.0
 
 
 def spoil_json(host: Host, _: Settings) -> None:
@@ -87,52 +72,6 @@ def lower_schema(host: Host, _: Settings) -> None:
     host.sql(SCHEMA.format(6, 7))
 
 
-def lock_table(host: Host, how: Settings) -> None:
-    """Hold the index's main table. Around a start the lock lives in the service's own group."""
-    if how["now"]:
-        host.run(["systemd-run", "--collect", f"--unit={LOCK_UNIT}", "sh", "-c", LOCK])
-    else:
-        _wait(_answers, "the archive to answer")
-        subprocess.Popen(
-            ["sh", "-c", LOCK],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    _wait(lambda: host.sql(IS_LOCKED).strip() != "0", "the lock to be held")
-
-
-def unlock_table(host: Host, _: Settings) -> None:
-    host.run(["systemctl", "stop", LOCK_UNIT])
-
-
-def shut_storage(host: Host, _: Settings) -> None:
-    """No new file, no removal: every directory of the archive loses its write permission."""
-    for path in (host.storage, *host.storage.rglob("*")):
-        if path.is_dir():
-            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
-
-
-def open_storage(host: Host, _: Settings) -> None:
-    for path in (host.storage, *host.storage.rglob("*")):
-        if path.is_dir():
-            path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o200)
-
-
-def slow_link(host: Host, how: Settings) -> None:
-    """tc-tbf(8) on every interface that leads out; what waits longer than a second is dropped."""
-    shape = ["tbf", "rate", how["rate"], "burst", "16kb", "latency", "1s"]
-    for name in _interfaces(host):
-        host.run(["tc", "qdisc", "replace", "dev", name, "root", *shape])
-
-
-def free_link(host: Host, _: Settings) -> None:
-    for name in _interfaces(host):
-        if "tbf" in host.run(["tc", "qdisc", "show", "dev", name]):
-            host.run(["tc", "qdisc", "del", "dev", name, "root"])
-
-
 def delete_file(host: Host, how: Settings) -> None:
     """The second largest stored object; once, however often the release starts."""
     if not how["done"]:
@@ -168,31 +107,6 @@ def _files_back(host: Host, _: Settings) -> None:
     host.put_back(host.storage)
 
 
-def _interfaces(host: Host) -> list[str]:
-    listed = json.loads(host.run(["ip", "-json", "link", "show", "up"]))
-    return [link["ifname"] for link in listed if "LOOPBACK" not in link["flags"]]
-
-
-def _answers() -> bool:
-    """Any answer will do, also that we may not ask."""
-    connection = http.client.HTTPConnection("127.0.0.1", 8042, timeout=5)
-    try:
-        connection.request("GET", "/system")
-        return connection.getresponse().status > 0
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-def _wait(claim: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not claim():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"waited {_PATIENCE_SECONDS:.0f} s for {what}")
-        time.sleep(0.1)
-
-
 Act = Callable[[Host, Settings], None]
 
 
@@ -200,16 +114,15 @@ Act = Callable[[Host, Settings], None]
 class Fault:
     """How a fault begins and ends.
 
-    ``before`` a start or ``after`` it; ``ease`` when another release starts, for what does not
-    outlive a release's run; ``lift`` when the experiment is over; ``restart``: only a start
-    notices it.
+    ``before`` a start or ``after`` it; ``lift`` when it is over; ``restart``: only a start notices
+    it. ``is_around``: not the release's own: putting the old one back does not end it.
     """
 
     lift: Act
     before: Act | None = None
     after: Act | None = None
-    ease: Act | None = None
     restart: bool = False
+    is_around: bool = False
 
 
 #: In the order in which they happen; a file that cannot be read any more comes last.
@@ -225,9 +138,14 @@ FAULTS: dict[str, Fault] = {
     "tls-other-name": Fault(before=show_other("stranger"), lift=_settings_back, restart=True),
     "db-password": Fault(before=wrong_password, lift=_settings_back, restart=True),
     "schema-7": Fault(before=raise_schema, lift=lower_schema, restart=True),
-    "table-lock": Fault(after=lock_table, ease=unlock_table, lift=unlock_table),
-    "storage-read-only": Fault(before=shut_storage, lift=open_storage),
-    "slow-link": Fault(before=slow_link, ease=free_link, lift=free_link),
+    "table-lock": Fault(after=around.lock_table, lift=around.unlock_table, is_around=True),
+    "connections-taken": Fault(
+        before=around.take_connections, lift=around.give_connections, is_around=True
+    ),
+    "disk-full": Fault(before=around.fill_disk, lift=around.empty_disk, is_around=True),
+    "storage-read-only": Fault(before=around.shut_storage, lift=around.uncover, is_around=True),
+    "volume-read-only": Fault(before=around.shut_volume, lift=around.uncover, is_around=True),
+    "slow-link": Fault(before=around.slow_link, lift=around.free_link, is_around=True),
     "file-deleted": Fault(before=delete_file, lift=_files_back),
     "byte-flipped": Fault(before=flip_byte, lift=_files_back),
     "restore-fails": Fault(before=hide_release, lift=show_release),

@@ -1,9 +1,10 @@
 """Breaks an Orthanc host on purpose. ``orchestrator.lab.faults`` lays this on the host.
 
-``before`` and ``after`` stand around each start of the service: what is armed happens when the
-release that starts is the one meant to be bad. What a bad release would leave in its configuration
-or data stays, and goes only when these are put back; what would end with the release's own run (a
-lock, a slow line) ends when another one starts. Standard library only.
+``before`` and ``after`` stand around each start of the service, ``stopped`` after each end: what
+is armed happens when the release that starts is the one meant to be bad. What a bad release would
+leave in its configuration or data stays, and goes only when these are put back. A fault of the
+surroundings ends with the run that it hit, or, when it is to stay, hits every release until it is
+lifted. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,18 +21,35 @@ SERVICE = "orthanc.service"
 
 
 def around_start(host: Host, moment: str) -> None:
-    """``before`` or ``after`` a start: do what is armed for this release, ease what is not."""
+    """``before`` or ``after`` a start: do what is armed for this release."""
     for name, fault in FAULTS.items():
-        armed = host.own / "armed" / f"{name}.json"
-        if not armed.exists():
+        how = _armed(host, name)
+        act = getattr(fault, moment)
+        if how is None or act is None or how["over"]:
             continue
-        how = json.loads(armed.read_text())
-        bites = host.current == how["release"] if how["release"] else host.current != how["old"]
-        act = getattr(fault, moment) if bites else (fault.ease if moment == "before" else None)
-        if act is not None:
+        is_bad = host.current == how["release"] if how["release"] else host.current != how["old"]
+        if is_bad or (how["stays"] and how["done"]):
             act(host, how)
-        if bites and act is not None:
-            armed.write_text(json.dumps({**how, "done": True}))
+            _arm(host, name, {**how, "done": True})
+
+
+def after_stop(host: Host) -> None:
+    """What surrounded the release that was hit, and is not to stay, is over."""
+    for name, fault in FAULTS.items():
+        how = _armed(host, name)
+        if how is not None and fault.is_around and how["done"] and not how["stays"]:
+            fault.lift(host, how)
+            _arm(host, name, {**how, "over": True})
+
+
+def _armed(host: Host, name: str) -> Settings | None:
+    file = host.own / "armed" / f"{name}.json"
+    found: Settings | None = json.loads(file.read_text()) if file.exists() else None
+    return found
+
+
+def _arm(host: Host, name: str, how: Settings) -> None:
+    (host.own / "armed" / f"{name}.json").write_text(json.dumps(how))
 
 
 def break_now(host: Host, name: str, how: Settings) -> None:
@@ -62,6 +80,8 @@ def main(argv: list[str]) -> None:
     host, verb = Host(Path("/"), _run), argv[0]
     if verb in ("before", "after"):
         around_start(host, verb)
+    elif verb == "stopped":
+        after_stop(host)
     elif verb == "now":
         break_now(host, argv[1], json.loads(argv[2]))
     else:

@@ -18,7 +18,9 @@ class Host:
     def __init__(self, root: Path, run: Callable[[list[str]], str]) -> None:
         self.run = run
         self.settings = root / "etc/orthanc"
+        self.data = root / "data"
         self.storage = root / "data/live/orthanc"
+        self.filler = root / "data/lab-filler"
         self.releases = root / "opt/orthanc"
         self.certificates = root / "usr/local/share/lab-certificates"
         self.own = root / "lab"
@@ -28,6 +30,11 @@ class Host:
     def current(self) -> str:
         """The release that starts, or runs."""
         return (self.releases / "current").readlink().name
+
+    def mounts(self) -> list[tuple[str, str]]:
+        """What is mounted, in order: where, and ``ro`` or ``rw`` (proc(5), mountinfo)."""
+        lines = (self._root / "proc/self/mountinfo").read_text().splitlines()
+        return [(fields[4], fields[5].partition(",")[0]) for fields in map(str.split, lines)]
 
     def edit(self, key: str, change: Callable[[Settings], None]) -> None:
         """Change the settings file that has ``key`` at its top."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from orchestrator.report.model import Cause
 from orchestrator.report.privacy import without_patients
 from orchestrator.report.timeline import SETTLED, redirected_to
-from orchestrator.rollout.model import Entry, Event, Record, State
+from orchestrator.rollout.model import FOUND_THERE, Entry, Event, Record, State
 from orchestrator.verify.model import CheckReport, CheckResult, Moment
 
 #: Longer reasons are cut in the sentence; the check's own row has all of it.
@@ -40,6 +40,7 @@ _STEP_FAILED: dict[State, str] = {
     State.CONFIRMING: "the checks did not pass after it was put back",
     State.REOPENING: "the door could not be proved open",
 }
+_FAILURES = frozenset({Event.FAILED, Event.UNWELL})
 _OUTCOME: dict[State, str] = {
     State.RESTORED: "was put back as it was",
     State.NOT_STARTED: "was left untouched",
@@ -66,7 +67,11 @@ def last_cause(record: Record, reports: CheckReports) -> Cause | None:
     failures = [entry for entry in record.entries if _is_reason(entry)]
     if len(failures) < 2 or failures[-1] == _first_reason(record):
         return None
-    return _cause(record, failures[-1], reports, lead="Putting it back then stopped")
+    if failures[-1].event is Event.UNWELL:
+        lead = "It was put back and its door is open, but it is not well"
+    else:
+        lead = "Putting it back then stopped"
+    return _cause(record, failures[-1], reports, lead=lead)
 
 
 def _first_reason(record: Record) -> Entry | None:
@@ -83,18 +88,35 @@ def _is_reason(entry: Entry) -> bool:
 
 
 def _cause(record: Record, entry: Entry, reports: CheckReports, *, lead: str) -> Cause:
-    moment = _LOOKS.get(entry.state)
-    found = _first_not_passed(record, reports, moment, said=entry.because) if moment else None
-    if redirected_to(entry) is None and entry.event is Event.FAILED and found is not None:
-        host, result, others = found
+    looked = State.CONFIRMING if entry.event is Event.UNWELL else entry.state
+    moment = _LOOKS.get(looked)
+    bad = _first_not_passed(record, reports, moment, said=entry.because) if moment else None
+    around = _around(entry)
+    if redirected_to(entry) is None and entry.event in _FAILURES and bad is not None:
+        host, result, others = bad
         return Cause(
-            sentence=f"{lead} because {_check_said(entry.state, host, result)}{_and(others)}.",
+            sentence=f"{lead} because {_check_said(looked, host, result)}{_and(others)}."
+            f"{_found_there(around)}",
             state=entry.state,
             host=host,
             check=result.check,
             protects=result.protects,
+            found=around,
         )
-    return Cause(sentence=f"{lead} because {_step_said(entry)}.", state=entry.state)
+    said = _step_said(entry)
+    return Cause(
+        sentence=f"{lead} because {said}.{_found_there(around)}", state=entry.state, found=around
+    )
+
+
+def _around(entry: Entry) -> tuple[str, ...]:
+    """What hosts said was wrong around the product when this failed."""
+    found = entry.evidence.get("found")
+    return tuple(_short(str(one)) for one in found) if isinstance(found, list) else ()
+
+
+def _found_there(around: tuple[str, ...]) -> str:
+    return f" Found there: {'; '.join(around)}." if around else ""
 
 
 def _lead(record: Record) -> str:
@@ -113,7 +135,7 @@ def _check_said(state: State, host: str, result: CheckResult) -> str:
 
 
 def _step_said(entry: Entry) -> str:
-    said = _short(entry.because)
+    said = _short(entry.because.partition(FOUND_THERE)[0])
     if redirected_to(entry) is not None:
         return f"a person asked for it: {said}" if said else "a person asked for it"
     if entry.event in {Event.ABORTED, Event.WITHDRAWN}:

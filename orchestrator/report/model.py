@@ -26,13 +26,17 @@ class Advice(Model):
 
 
 class Cause(Model):
-    """Why a change set did not simply commit. ``sentence`` stands alone."""
+    """Why a change set did not simply commit. ``sentence`` stands alone.
+
+    ``found``: what hosts said was wrong around the product at that moment.
+    """
 
     sentence: str
     state: str
     host: str | None = None
     check: str | None = None
     protects: str = ""
+    found: tuple[str, ...] = ()
 
 
 class End(Model):

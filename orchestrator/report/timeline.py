@@ -155,7 +155,7 @@ def _is_later(activity: Activity) -> bool:
 def _opened(activity: Activity) -> bool:
     if activity.event == "cleared":
         return True
-    return activity.state in _OPENS and activity.event == Event.DONE
+    return activity.state in _OPENS and activity.event in {Event.DONE, Event.UNWELL}
 
 
 def _outage(shut: datetime, opened: datetime | None, as_of: datetime) -> Outage:

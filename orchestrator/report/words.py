@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from orchestrator.report.model import Advice, End, HostReport
 from orchestrator.rollout.model import Event, Record, State
+from orchestrator.rollout.phases import was_opened_unwell
 
 #: What holds for every report, however good its checks.
 LIMITS = (
@@ -112,7 +113,32 @@ def _not_started(case: _Case) -> End:
     )
 
 
+def _unwell(case: _Case) -> End:
+    return End(
+        standing="needs hands",
+        state=case.record.state,
+        headline="Put back, but not well",
+        lead="It was put back, and a person is needed.",
+        meaning=_said(
+            f"The new release is not in use: {_each(case.hosts, to=False)}.",
+            "Every check that nothing is lost or changed passed after it was put back; what did"
+            " not pass is named above, and does not keep a door shut.",
+            "" if case.is_out else _OPEN,
+        ),
+        advice=(
+            Advice(text="Tell radiology that work goes on, and what is named above."),
+            Advice(text="See whether it is still so:", command=f"wardship status {case.id}"),
+            Advice(
+                text="When it is mended, give it back; it is verified first:",
+                command=f'wardship clear {case.id} --reason "…"',
+            ),
+        ),
+    )
+
+
 def _needs_hands(case: _Case) -> End:
+    if was_opened_unwell(case.record):
+        return _unwell(case)
     kinds = " and ".join(
         dict.fromkeys(_KINDS.get(h.planned.kind, h.planned.kind) for h in case.hosts)
     )

@@ -35,8 +35,9 @@ class Looking:
             if worst != "unknown" or self.clock.monotonic() > until:
                 break
             self.clock.sleep(PAUSE)
+        ails = [f"{host.host}: {one}" for host, verdict in verdicts for one in verdict.ails]
         if worst == "passed":
-            return Outcome.done()
+            return Outcome.done(ails=list(ails)) if ails else Outcome.done()
         return Outcome.failed(
             "; ".join(
                 f"{host.host}: {reason}"

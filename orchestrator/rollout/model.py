@@ -47,11 +47,17 @@ class Event(StrEnum):
     REFUSED = "refused"
     #: The decision that stands on the anchor host is the other one.
     OTHERWISE = "decided otherwise"
+    #: Put back, proved whole and open; and yet something is wrong that a person must look at.
+    UNWELL = "unwell"
 
 
 #: The phases that the host program runs.
 HostPhase = Literal["quiesce", "snapshot", "apply", "restore", "open"]
 Proposal = Literal["commit", "restore"]
+
+
+#: Stands in a reason before what hosts said is wrong there.
+FOUND_THERE = "; found there: "
 
 
 class Outcome(Model):
@@ -91,6 +97,13 @@ class DecisionReport(Model):
     by: str = ""
     because: str = ""
     refused: str | None = None
+
+
+class Diagnosis(Model):
+    """What is wrong around a product, by its host's own word, a sentence each; never a verdict."""
+
+    found: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 class Entry(Model):

@@ -2,7 +2,7 @@
 
 Decides nothing else. Laws: a failure before quiesce leaves the hospital untouched; after it, it is
 restored; after the decision nothing is restored but by a reversal; what cannot be put back or
-opened needs hands.
+opened needs hands, and so does what was put back, is open, and is not well.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ NEXT: dict[tuple[State, Event], State] = {
     (_S.CONFIRMING, _E.DONE): _S.REOPENING,
     (_S.CONFIRMING, _E.FAILED): _S.NEEDS_HANDS,
     (_S.REOPENING, _E.DONE): _S.RESTORED,
+    (_S.REOPENING, _E.UNWELL): _S.NEEDS_HANDS,
     (_S.REOPENING, _E.FAILED): _S.NEEDS_HANDS,
 }
 # fmt: on
@@ -98,6 +99,12 @@ def restore_from(state: State, *, was_reversed: bool) -> State | None:
     if state in GOING_BACK:
         return state
     return None
+
+
+def was_opened_unwell(record: Record) -> bool:
+    """Whether it needs hands behind an open door: put back and whole, but not well."""
+    ends = [entry.event for entry in record.entries if entry.event is not None]
+    return record.state is State.NEEDS_HANDS and bool(ends) and ends[-1] is Event.UNWELL
 
 
 def was_reversed(record: Record) -> bool:

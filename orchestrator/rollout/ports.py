@@ -9,6 +9,7 @@ from typing import Protocol
 from orchestrator.plan.model import ChangeSet, HostChange, Refusal
 from orchestrator.rollout.model import (
     DecisionReport,
+    Diagnosis,
     HostPhase,
     Outcome,
     PhaseReport,
@@ -61,6 +62,10 @@ class Hosts(Protocol):
 
     def hands(self, change_set: ChangeSet, *, epoch: int, because: str) -> tuple[str, ...]:
         """A person is needed: hosts stay shut, also when they boot. Gives what went wrong."""
+        ...
+
+    def diagnose(self, change_set: ChangeSet) -> Diagnosis:
+        """What hosts say is wrong around their products; takes at most seconds, changes nothing."""
         ...
 
     def census_before(self, change_set: ChangeSet, host: HostChange) -> str | None:

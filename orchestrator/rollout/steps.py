@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from orchestrator.errors import PlanError, RestoreError, WardshipError
 from orchestrator.rollout.asking import PATIENCE, PATIENCE_BACK, Asking
 from orchestrator.rollout.looking import Looking
-from orchestrator.rollout.model import Event, Outcome, Record, State
-from orchestrator.rollout.phases import ENDS, advance, is_abortable, was_reversed
+from orchestrator.rollout.model import FOUND_THERE, Diagnosis, Event, Outcome, Record, State
+from orchestrator.rollout.phases import ENDS, UNTOUCHED, advance, is_abortable, was_reversed
 from orchestrator.rollout.ports import Clock, Hosts, Journal, Superseded, Verifier
 
 #: A restore or an opening that was interrupted is begun again this often.
@@ -58,7 +58,7 @@ class Steps:
         epoch = self.epoch(record)
         began = self.clock.monotonic()
         self.journal.begin(change_set_id, record.state, epoch=epoch, at=self.clock.now())
-        outcome = self._perform(record, epoch)
+        outcome = self._diagnosed(record, self._perform(record, epoch))
         to = advance(record.state, outcome.event)
         self.journal.end(
             change_set_id,
@@ -148,6 +148,23 @@ class Steps:
                 bug=f"{place.filename}:{place.lineno} {place.name}",
             )
 
+    def _diagnosed(self, record: Record, outcome: Outcome) -> Outcome:
+        """A failure while the clinic is out, with what hosts say is wrong there, as it is now."""
+        if record.state in UNTOUCHED or outcome.event not in {Event.FAILED, Event.UNWELL}:
+            return outcome
+        try:
+            seen = self.hosts.diagnose(record.change_set)
+        except Exception as error:  # a look for the cause must never stop a restore
+            seen = Diagnosis(unknown=(f"{type(error).__name__}: {error}",))
+        found, unknown = list(seen.found), list(seen.unknown)
+        because = f"{outcome.because}{FOUND_THERE}{'; '.join(found)}"
+        return outcome.model_copy(
+            update={
+                "because": because if found else outcome.because,
+                "evidence": {**outcome.evidence, "found": found, "not_looked_at": unknown},
+            }
+        )
+
     def _stage(self, record: Record, epoch: int) -> Outcome:
         problems = self.hosts.stage(record.change_set, epoch=epoch)
         return Outcome.failed("; ".join(problems)) if problems else Outcome.done()
@@ -215,9 +232,24 @@ class Steps:
     def _open(self, record: Record, epoch: int) -> Outcome:
         return self._asking.on_every(record.change_set, "open", epoch=epoch, tries=TRIES)
 
+    def _reopen(self, record: Record, epoch: int) -> Outcome:
+        """Open what was put back; what ails it then needs a person, and not a shut door."""
+        outcome, ails = self._open(record, epoch), _ails(record)
+        if outcome.event is not Event.DONE or not ails:
+            return outcome
+        because = f"it was put back and its door is open, but {'; '.join(ails)}"
+        return outcome.model_copy(update={"event": Event.UNWELL, "because": because})
+
 
 def _has_begun(record: Record, state: State) -> bool:
     return any(entry.state is state for entry in record.entries)
+
+
+def _ails(record: Record) -> list[str]:
+    """What the last confirmation found besides integrity."""
+    ends = [one for one in record.entries if one.state is State.CONFIRMING and one.event]
+    ails = ends[-1].evidence.get("ails") if ends else None
+    return [str(one) for one in ails] if isinstance(ails, list) else []
 
 
 def _is_carried(record: Record) -> bool:
@@ -240,5 +272,5 @@ _STEPS: dict[State, Callable[[Steps, Record, int], Outcome]] = {
     State.REVERTING: Steps._revert,
     State.RESTORING: Steps._restore,
     State.CONFIRMING: Steps._confirm,
-    State.REOPENING: Steps._open,
+    State.REOPENING: Steps._reopen,
 }

@@ -18,23 +18,25 @@ def judge(
     """The verdict over one run on one host. Reasons: failures first, in order of the catalogue."""
     if not expected:
         return Verdict(status="unknown", because=("no check is expected: nothing was looked at",))
-    results = [
-        result
-        for result in [*_expected(expected, report), *_unexpected(expected, report)]
-        if _counts(result, report.moment)
-    ]
+    given = [*_expected(expected, report), *_unexpected(expected, report)]
+    results = [result for result in given if _counts(result, report.moment)]
+    ails = tuple(
+        _told(result)
+        for result in given
+        if not _counts(result, report.moment) and result.status != "passed"
+    )
     results += _strangers(report, baseline)
     failed = [_told(result) for result in results if result.status == "failed"]
     unknown = [_told(result) for result in results if result.status == "unknown"]
     if failed:
-        return Verdict(status="failed", because=tuple(failed + unknown))
+        return Verdict(status="failed", because=tuple(failed + unknown), ails=ails)
     if unknown:
-        return Verdict(status="unknown", because=tuple(unknown))
-    return Verdict(status="passed")
+        return Verdict(status="unknown", because=tuple(unknown), ails=ails)
+    return Verdict(status="passed", ails=ails)
 
 
 def _counts(result: CheckResult, moment: Moment) -> bool:
-    """After a restore only integrity decides; what else was found is in the report."""
+    """After a restore only integrity keeps the door shut; what else was found ails."""
     spec = BY_ID.get(result.check)
     return moment != "restored" or spec is None or spec.integrity
 

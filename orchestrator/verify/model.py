@@ -111,7 +111,11 @@ class CheckRequest(Model):
 
 
 class Verdict(Model):
-    """What the results mean: *passed* only if every expected check passed."""
+    """What the results mean: *passed* only if every expected check passed.
+
+    ``ails``: what did not pass and does not keep a door shut after a restore.
+    """
 
     status: Status
     because: tuple[str, ...] = ()
+    ails: tuple[str, ...] = ()

@@ -14,11 +14,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from orchestrator.adapters.facility import diagnosis
 from orchestrator.adapters.locks import is_alive
 from orchestrator.adapters.ssh import Done, HostProgram
 from orchestrator.fleet.model import Model
-from orchestrator.rollout.model import Record, State
-from orchestrator.rollout.phases import ENDS
+from orchestrator.rollout.model import Diagnosis, Event, Record, State
+from orchestrator.rollout.phases import ENDS, was_opened_unwell
 from orchestrator.wiring.controller import Controller
 from orchestrator.wiring.survey import host_program, ssh_configuration
 
@@ -26,16 +27,21 @@ Door = Literal["open", "shut", "not known", "not asked"]
 
 
 class HostStatus(Model):
-    """What a host says of itself; empty where it was not asked. ``evidence``: a directory there."""
+    """What a host says of itself; empty where it was not asked. ``evidence``: a directory there.
+
+    ``found``: what it finds wrong around its product now; asked where a person is needed.
+    """
 
     host: str
     door: Door
     says: str = ""
     evidence: str = ""
+    found: tuple[str, ...] = ()
+    not_looked_at: tuple[str, ...] = ()
 
 
 class SetStatus(Model):
-    """A change set, and what to do about it."""
+    """A change set, and what to do about it. ``stopped_by``: why it needs hands, in the end."""
 
     change_set: str
     facility: str
@@ -43,6 +49,7 @@ class SetStatus(Model):
     state: State
     since: datetime
     cause: str
+    stopped_by: str = ""
     runner: str
     is_running: bool
     hosts: tuple[HostStatus, ...]
@@ -82,6 +89,7 @@ def _status(record: Record, program: HostProgram, *, is_newest: bool, is_asked: 
         state=record.state,
         since=record.since,
         cause=record.cause,
+        stopped_by=_stopped_by(record),
         runner=record.runner,
         is_running=running,
         hosts=tuple(
@@ -99,12 +107,23 @@ def _host(record: Record, host: str, program: HostProgram, *, is_asked: bool) ->
         return HostStatus(host=host, door="not known", says=reply.because)
     changes = reply.data.get("changes")
     one = changes[0] if isinstance(changes, list) and changes else None
+    is_hands = record.state is State.NEEDS_HANDS
+    seen = diagnosis(program, host, record.change_set.id) if is_hands else Diagnosis()
     return HostStatus(
         host=host,
         door=_DOORS.get(str(reply.data.get("door")), "not known"),
         says=_told(one) if isinstance(one, dict) else "",
         evidence=str(one.get("evidence") or "") if isinstance(one, dict) else "",
+        found=seen.found,
+        not_looked_at=seen.unknown,
     )
+
+
+def _stopped_by(record: Record) -> str:
+    """What went wrong last, where a person is needed and it is not the cause itself."""
+    bad = [one.because for one in record.entries if one.event in {Event.FAILED, Event.UNWELL}]
+    is_told = record.state is State.NEEDS_HANDS and bad and bad[-1] != record.cause
+    return bad[-1] if is_told else ""
 
 
 _DOORS: dict[str, Door] = {"open": "open", "shut": "shut"}
@@ -124,6 +143,11 @@ def _told(change: Mapping[str, JsonValue]) -> str:
 
 def _next(record: Record, *, running: bool, is_newest: bool) -> str:
     one, plan = record.change_set.id, record.plan[:12]
+    if was_opened_unwell(record):
+        return (
+            f"the clinic works. mend what is named, then: wardship clear {one} --reason TEXT; "
+            f"or let wardship look again: wardship restore {one}"
+        )
     if record.state is State.NEEDS_HANDS:
         return (
             f"mend the host (wardship report {one} has the evidence), then: wardship clear {one} "

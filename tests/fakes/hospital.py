@@ -130,6 +130,10 @@ class FakeHospital:
         self.hands, self.door = False, "open"
         return {}
 
+    def on_diagnose(self) -> Any:
+        """What is wrong there."""
+        return {"found": [self.faults["around"]] if "around" in self.faults else []}
+
     def on_census(self) -> Any:
         """What quiesce counted."""
         return {"census": json.dumps(self.images) if "quiesce" in self.phases else None}

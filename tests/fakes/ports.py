@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.plan.model import ChangeSet, HostChange, Refusal
-from orchestrator.rollout.model import DecisionReport, HostPhase, PhaseReport, Proposal
+from orchestrator.rollout.model import DecisionReport, Diagnosis, HostPhase, PhaseReport, Proposal
 from orchestrator.rollout.ports import Superseded
 from orchestrator.verify.model import CheckReport, CheckResult, Moment
 from tests.fakes.hospital import call
@@ -66,6 +66,10 @@ class FakeHosts:
     def hands(self, change_set: ChangeSet, *, epoch: int, because: str) -> tuple[str, ...]:
         """A person is needed."""
         return self._told("hands", epoch)
+
+    def diagnose(self, change_set: ChangeSet) -> Diagnosis:
+        """What is wrong there."""
+        return Diagnosis(found=tuple(call(self.path, "diagnose")["found"]))
 
     def census_before(self, change_set: ChangeSet, host: HostChange) -> str | None:
         """What quiesce counted."""
