@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from typing import Any
 
 import testinfra
@@ -15,6 +16,8 @@ from orchestrator.verify.outcome import Unknown
 
 PROGRAM = "/usr/local/lib/wardship/wardship-host"
 REFUSED = 3
+#: Enough to tell a slow line from the time that it takes to ask.
+LINE_BYTES = 256_000
 #: Paths that fit one command line (Linux takes 128 KiB in one argument).
 AT_ONCE = 500
 
@@ -51,6 +54,18 @@ class OnHost:
         if code:
             raise Unknown(f"{words[0]} on {self._request.host}: {_last(err) or f'exit {code}'}")
         return out
+
+    def line(self) -> float:
+        """What the line from the host carries, in bytes a second, the way to ask included.
+
+        Raises:
+            Unknown: it could not be tried.
+        """
+        began = time.monotonic()
+        came = len(self.run("sh", "-c", f"head -c {LINE_BYTES} /dev/zero | tr '\\0' x"))
+        if came != LINE_BYTES:
+            raise Unknown(f"{came} of {LINE_BYTES} bytes came over the line from the host")
+        return came / (time.monotonic() - began)
 
     def answers(self) -> bool:
         """Whether the host can be reached at this moment."""

@@ -140,14 +140,20 @@ class FakeHospital:
 
     def on_check(self, moment: str) -> Any:
         """What a verifier sees: images as they were, and a product that runs."""
+        slow = self.faults.get("slow") == moment
         if moment in self.faults:
-            return {"status": self.faults[moment]}
+            return {"status": self.faults[moment], "slow": slow}
         seen = self.running and sorted(self.images) == ["a", "b"]
-        return {"status": "passed" if seen else "failed"}
+        return {"status": "passed" if seen else "failed", "slow": slow}
 
     def on_look(self) -> Any:
         """Everything, for the test."""
         return asdict(self)
+
+    def on_break(self, fault: str, how: str) -> Any:
+        """The test makes something go wrong."""
+        self.faults[fault] = how
+        return {}
 
     def on_mend(self, fault: str) -> Any:
         """The test lifts a fault."""

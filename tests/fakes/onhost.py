@@ -24,6 +24,7 @@ class FakeOnHost:
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     reachable: bool = True
+    line_carries: float = 1e7
     forget: Callable[[str], None] | None = None
     asked: list[str] = field(default_factory=list)
     shell: Any = None
@@ -34,6 +35,11 @@ class FakeOnHost:
             if command.startswith(beginning):
                 return output
         raise Unknown(f"{words[0]}: not found")
+
+    def line(self) -> float:
+        if not self.reachable:
+            raise Unknown("the host cannot be reached")
+        return self.line_carries
 
     def answers(self) -> bool:
         return self.reachable

@@ -103,14 +103,17 @@ class FakeVerifier:
         census_before: str | None,
     ) -> CheckReport:
         """Look."""
-        status = call(self.path, "check", moment=moment)["status"]
-        result = CheckResult(check="images", status=status, because=f"images are {status}")
+        seen = call(self.path, "check", moment=moment)
+        status = seen["status"]
+        results = [CheckResult(check="images", status=status, because=f"images are {status}")]
+        if seen["slow"]:
+            results.append(CheckResult(check="retrieve-time", status="failed", because="slow"))
         return CheckReport(
             change_set=change_set.id,
             host=host.host,
             moment=moment,
             taken_at=datetime.now(UTC),
-            results=(result,),
+            results=tuple(results),
         )
 
     def expected(self, host: HostChange, moment: Moment) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ class Machine:
             (root / f"opt/orthanc/{release}/bin/Orthanc").write_text(release)
         self.switch("1.10.1")
         (root / "etc/orthanc").mkdir(parents=True)
+        (root / "proc/self").mkdir(parents=True)
+        self.mounted()
         for name, settings in configuration(HOSPITAL).items():
             (root / "etc/orthanc" / name).write_text(json.dumps(settings, indent=2))
         for file in (
@@ -72,11 +74,15 @@ class Machine:
         link.unlink(missing_ok=True)
         link.symlink_to(release)
 
-    def arm(self, fault: str, *, release: str | None = None) -> None:
-        how = {"old": self.host.current, "release": release, "rate": "2mbit", "now": False}
+    def arm(self, fault: str, *, release: str | None = None, stays: bool = False) -> None:
+        how = {"old": self.host.current, "release": release, "rate": "2mbit", "stays": stays}
         armed = self.root / "lab/armed" / f"{fault}.json"
         armed.parent.mkdir(parents=True, exist_ok=True)
-        armed.write_text(json.dumps({**how, "done": False}))
+        armed.write_text(json.dumps({**how, "done": False, "over": False}))
+
+    def mounted(self, *read_only: Path) -> None:
+        lines = [f"30 20 0:30 / {path} ro,relatime - btrfs x rw" for path in read_only]
+        (self.root / "proc/self/mountinfo").write_text("\n".join(lines))
 
     def start(self, release: str) -> None:
         self.switch(release)
@@ -190,21 +196,50 @@ def test_broken_json_is_broken(machine: Machine) -> None:
         machine.settings("orthanc.json")
 
 
-def test_a_slow_line_ends_when_the_old_release_starts(machine: Machine) -> None:
+def test_a_fault_of_the_surroundings_ends_with_the_run_that_it_hit(machine: Machine) -> None:
     machine.arm("slow-link")
+    saboteur.after_stop(machine.host)
     machine.start("1.12.7")
     assert "tc qdisc replace dev host0 root tbf rate 2mbit burst 16kb latency 1s" in machine.ran
-    machine.start("1.10.1")
+    saboteur.after_stop(machine.host)
     assert machine.ran[-1] == "tc qdisc del dev host0 root"
-
-
-def test_the_storage_is_shut_and_opened_again(machine: Machine) -> None:
-    machine.arm("storage-read-only")
+    machine.ran.clear()
     machine.start("1.12.7")
-    directories = [path for path in (machine.root / "data/live").rglob("*") if path.is_dir()]
-    assert all(path.stat().st_mode & 0o222 == 0 for path in directories)
-    saboteur.lift(machine.host, "storage-read-only")
-    assert all(path.stat().st_mode & 0o200 for path in directories)
+    assert machine.ran == []
+
+
+def test_one_that_stays_hits_the_old_release_too_until_it_is_lifted(machine: Machine) -> None:
+    machine.arm("slow-link", stays=True)
+    machine.start("1.10.1")
+    assert machine.ran == []
+    machine.start("1.12.7")
+    saboteur.after_stop(machine.host)
+    machine.ran.clear()
+    machine.start("1.10.1")
+    assert any("replace dev host0" in ran for ran in machine.ran)
+    saboteur.lift(machine.host, "slow-link")
+    machine.ran.clear()
+    machine.start("1.10.1")
+    assert machine.ran == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "where"),
+    [("storage-read-only", "data/live/orthanc"), ("volume-read-only", "data")],
+)
+def test_storage_is_mounted_read_only_once_and_taken_off(
+    machine: Machine, fault: str, where: str
+) -> None:
+    path = machine.root / where
+    machine.arm(fault, stays=True)
+    machine.start("1.12.7")
+    mount = f"mount --bind {path} {path}"
+    assert machine.ran == [mount, f"mount -o remount,bind,ro {path}"]
+    machine.mounted(path)
+    machine.start("1.10.1")
+    assert machine.ran.count(mount) == 1
+    saboteur.lift(machine.host, fault)
+    assert machine.ran[-1] == f"umount --lazy {path}"
 
 
 def test_the_old_release_is_gone_until_the_fault_is_lifted(machine: Machine) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from orchestrator.adapters.journal import SqlJournal
 from orchestrator.errors import PlanError, RestoreError
-from orchestrator.rollout.model import PhaseReport, State
-from orchestrator.rollout.phases import ENDS
+from orchestrator.rollout.model import Diagnosis, Event, PhaseReport, State
+from orchestrator.rollout.phases import ENDS, was_opened_unwell
 from orchestrator.rollout.ports import Superseded
 from orchestrator.rollout.steps import Steps
 from tests.crash.change_sets import change_set, plan
@@ -179,6 +179,57 @@ def test_clear_is_refused_while_the_checks_fail_and_works_when_they_pass(tmp_pat
         assert steps.clear(ONE, reason="mended") is State.RESTORED
         with pytest.raises(PlanError, match="does not need hands"):
             steps.clear(ONE, reason="again")
+    finally:
+        bench.hospital.close()
+        bench.journal.close()
+
+
+def test_what_is_wrong_around_a_failure_is_told_with_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, apply="failed", around="the disk is full")
+    try:
+        assert bench.drive(bench.controller()) is State.RESTORED
+        assert bench.journal.record(ONE).cause.endswith("; found there: the disk is full")
+    finally:
+        bench.hospital.close()
+        bench.journal.close()
+
+
+def test_a_look_for_the_cause_that_breaks_stops_no_restore(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Diagnosis:
+        raise RuntimeError("no way")
+
+    steps = bench.controller()
+    bench.drive(steps, until=State.APPLYING)
+    bench.hospital.call("break", fault="apply", how="failed")
+    monkeypatch.setattr(FakeHosts, "diagnose", broken)
+    assert bench.drive(steps) is State.RESTORED
+    (failed,) = [e for e in bench.journal.record(ONE).entries if e.event is Event.FAILED]
+    assert failed.evidence["not_looked_at"] == ["RuntimeError: no way"]
+    assert "found there" not in failed.because
+
+
+def test_what_is_slow_after_a_restore_needs_hands_behind_an_open_door(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, apply="failed", slow="restored")
+    try:
+        steps = bench.controller()
+        assert bench.drive(steps) is State.NEEDS_HANDS
+        seen, record = bench.hospital.call("look"), bench.journal.record(ONE)
+        assert (seen["door"], seen["hands"]) == ("open", False)
+        assert was_opened_unwell(record)
+        assert "its door is open, but pacs-a: retrieve-time: slow" in record.entries[-1].because
+        bench.hospital.call("mend", fault="slow")
+        assert steps.clear(ONE, reason="mended") is State.RESTORED
+    finally:
+        bench.hospital.close()
+        bench.journal.close()
+
+
+def test_what_is_slow_with_the_new_release_is_put_back(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, slow="applied")
+    try:
+        assert bench.drive(bench.controller()) is State.RESTORED
     finally:
         bench.hospital.close()
         bench.journal.close()

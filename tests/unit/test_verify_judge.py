@@ -100,3 +100,17 @@ def test_after_a_restore_only_integrity_keeps_the_door_shut(check: str, status: 
     assert judge([check], report).status == status
     applied = report.model_copy(update={"moment": "applied"})
     assert judge([check], applied).status == "failed"
+
+
+@pytest.mark.parametrize("status", ["failed", "unknown"])
+def test_what_is_no_integrity_ails_what_was_put_back(status: Status) -> None:
+    given = report(*((c, "passed") for c in EXPECTED), ("disk-free", status), moment="restored")
+    verdict = judge((*EXPECTED, "disk-free"), given)
+    assert verdict.status == "passed"
+    assert verdict.ails == ("disk-free: disk-free says so",)
+
+
+def test_a_check_without_a_result_ails_what_was_put_back() -> None:
+    given = report(*((c, "passed") for c in EXPECTED), moment="restored")
+    verdict = judge((*EXPECTED, "disk-free"), given)
+    assert verdict.ails == ("disk-free: there is no result",)
