@@ -9,6 +9,11 @@ from orchestrator.lab import surroundings as around
 from orchestrator.lab.victim import Host, Settings
 
 SCHEMA = "update globalproperties set value = '{}' where property = 1 and value = '{}'"
+#: Patient's Name (0010,0010), with everything lost that is not ASCII.
+GARBLE = (
+    "update {table} set value = regexp_replace(value, '[^ -~]', '?', 'g')"
+    " where taggroup = 16 and tagelement = 16"
+)
 
 
 def spoil_json(host: Host, _: Settings) -> None:
@@ -72,6 +77,48 @@ def lower_schema(host: Host, _: Settings) -> None:
     host.sql(SCHEMA.format(6, 7))
 
 
+def recycle(host: Host, _: Settings) -> None:
+    """Whenever a patient comes, the one who came first goes."""
+    patients = int(host.sql("select count(*) from resources where resourcetype = 0"))
+    host.edit("DicomAet", lambda settings: settings.update(MaximumPatientCount=patients))
+
+
+def forget_boot(host: Host, _: Settings) -> None:
+    host.run(["systemctl", "disable", "--quiet", "orthanc.service"])
+
+
+def remember_boot(host: Host, _: Settings) -> None:
+    host.run(["systemctl", "enable", "--quiet", "orthanc.service"])
+
+
+def stop_syncing(host: Host, _: Settings) -> None:
+    """The database says *stored* before it is on disk."""
+    host.sql("alter system set fsync = off")
+    host.sql("select pg_reload_conf()")
+
+
+def sync_again(host: Host, _: Settings) -> None:
+    host.sql("alter system reset fsync")
+    host.sql("select pg_reload_conf()")
+
+
+def shut_out_others(host: Host, _: Settings) -> None:
+    """The web service still listens to all, and answers only its own host."""
+    host.edit("RemoteAccessAllowed", lambda settings: settings.update(RemoteAccessAllowed=False))
+
+
+def garble_names(host: Host, _: Settings) -> None:
+    """What a migration under the wrong character set leaves in the index."""
+    for table in ("maindicomtags", "dicomidentifiers"):
+        host.sql(GARBLE.format(table=table))
+
+
+def let_strangers_in(host: Host, _: Settings) -> None:
+    host.edit(
+        "RegisteredUsers", lambda settings: settings["RegisteredUsers"].update(orthanc="orthanc")
+    )
+
+
 def delete_file(host: Host, how: Settings) -> None:
     """The second largest stored object; once, however often the release starts."""
     if not how["done"]:
@@ -101,6 +148,10 @@ def show_release(host: Host, _: Settings) -> None:
 
 def _settings_back(host: Host, _: Settings) -> None:
     host.put_back(host.settings)
+
+
+def _in_the_volume(_host: Host, _: Settings) -> None:
+    """Only a restore of the volume undoes it."""
 
 
 def _files_back(host: Host, _: Settings) -> None:
@@ -138,6 +189,12 @@ FAULTS: dict[str, Fault] = {
     "tls-other-name": Fault(before=show_other("stranger"), lift=_settings_back, restart=True),
     "db-password": Fault(before=wrong_password, lift=_settings_back, restart=True),
     "schema-7": Fault(before=raise_schema, lift=lower_schema, restart=True),
+    "recycles": Fault(before=recycle, lift=_settings_back, restart=True),
+    "loopback-only": Fault(before=shut_out_others, lift=_settings_back, restart=True),
+    "default-account": Fault(before=let_strangers_in, lift=_settings_back, restart=True),
+    "not-at-boot": Fault(before=forget_boot, lift=remember_boot),
+    "not-durable": Fault(before=stop_syncing, lift=sync_again),
+    "names-garbled": Fault(before=garble_names, lift=_in_the_volume, restart=True),
     "table-lock": Fault(after=around.lock_table, lift=around.unlock_table, is_around=True),
     "connections-taken": Fault(
         before=around.take_connections, lift=around.give_connections, is_around=True
