@@ -85,6 +85,13 @@ CATALOGUE: tuple[CheckSpec, ...] = (
         suite="dicom",
         protects="Images meant for another system are refused, as they were before.",
     ),
+    # Before all that counts: an archive that makes room for a new study shows what it removed.
+    CheckSpec(
+        id="dicom-round-trip",
+        suite="dicom",
+        protects="A new study can be stored, found and fetched back unchanged, in both ways.",
+        limit=180.0,
+    ),
     CheckSpec(
         id="census-index",
         suite="census",
@@ -124,6 +131,12 @@ CATALOGUE: tuple[CheckSpec, ...] = (
         limit=600.0,
     ),
     CheckSpec(
+        id="retrieve-names",
+        suite="retrieve",
+        protects="A patient is found under the name and the numbers that they had before.",
+        limit=120.0,
+    ),
+    CheckSpec(
         id="dicomweb-qido",
         suite="dicomweb",
         protects="Web viewers find the same studies as workstations do.",
@@ -136,10 +149,9 @@ CATALOGUE: tuple[CheckSpec, ...] = (
         limit=300.0,
     ),
     CheckSpec(
-        id="dicom-round-trip",
-        suite="dicom",
-        protects="A new study can be stored, found and fetched back unchanged, in both ways.",
-        limit=180.0,
+        id="service-at-boot",
+        suite="service",
+        protects="After a power cut the product starts again by itself, as it did before.",
     ),
     # Last: it also sees that nothing stopped or started again while the others looked.
     CheckSpec(

@@ -49,6 +49,10 @@ class Faults:
     renames: bool = False
     #: Answer as if nothing were stored.
     empty: bool = False
+    #: What every patient is called.
+    called: str = ""
+    #: Patients are not found by their names.
+    nameless: bool = False
 
 
 @dataclass
@@ -143,13 +147,14 @@ class FakePacs:
             answer.QueryRetrieveLevel = "STUDY"
             answer.StudyInstanceUID = dataset.StudyInstanceUID
             answer.PatientID = dataset.PatientID
+            answer.PatientName = self.faults.called or dataset.PatientName
             answer.SOPClassesInStudy = stored.sop_class
             count = int(answer.get("NumberOfStudyRelatedInstances") or 0)
             answer.NumberOfStudyRelatedInstances = count + 1
         return list(found.values())
 
     def _matching(self, query: Dataset) -> list[StoredObject]:
-        if self.faults.empty:
+        if self.faults.empty or (self.faults.nameless and query.get("PatientName")):
             return []
         return [stored for stored in self.objects.values() if _matches(stored.dataset(), query)]
 

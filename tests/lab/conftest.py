@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.lab import faults
 from tests.lab.pacs import Pacs, make_lab
 from tests.lab.ward import Ward
 
@@ -37,3 +38,13 @@ def pacs(hospital: Pacs) -> Pacs:
     """The hospital as found: 1.10.1 with its studies, no journal, 1.12.7 mandated."""
     hospital.reset()
     return hospital
+
+
+@pytest.fixture
+def ready(ward: Ward) -> Iterator[Pacs]:
+    """The old release runs, and a start is given up soon; no reset if the last test left it so."""
+    ward.make_ready()
+    ward.pacs.settings(release="1.12.7", orthanc_start_seconds=30)
+    yield ward.pacs
+    if ward.pacs.is_as_found:
+        faults.lift_all(ward.pacs.run)

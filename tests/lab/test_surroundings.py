@@ -4,7 +4,6 @@ lifted, a person is needed, who is told what is wrong, and gives it back when it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from orchestrator.lab import faults
 from orchestrator.rollout.model import State
 from tests.lab.pacs import Pacs
-from tests.lab.ward import Ward
+from tests.lab.ward import some
 
 #: The fault, in the words that an engineer is told.
 NAMED = {
@@ -23,29 +22,16 @@ NAMED = {
     "volume-read-only": "the storage /data is read-only",
     "slow-link": "the line from its host carries ",
 }
+#: A line on which an image takes more than a second.
+RATE = "512kbit"
 #: What is slow is not broken: nobody is kept out for it.
 DOOR_STAYS_OPEN = {"slow-link"}
 
 
-def some(kind: set[str]) -> list[object]:
-    """All of them, a few in ``make test``, the rest in the full run."""
-    return [name if name in kind else pytest.param(name, marks=pytest.mark.full) for name in NAMED]
-
-
-@pytest.fixture
-def ready(ward: Ward) -> Iterator[Pacs]:
-    """The old release runs; a start is given up soon."""
-    ward.make_ready()
-    ward.pacs.settings(release="1.12.7", orthanc_start_seconds=30)
-    yield ward.pacs
-    if ward.pacs.is_as_found:
-        faults.lift_all(ward.pacs.run)
-
-
-@pytest.mark.parametrize("fault", some({"storage-read-only"}))
+@pytest.mark.parametrize("fault", some(NAMED, {"storage-read-only"}))
 def test_what_is_lifted_in_time_is_put_back(fault: str, ready: Pacs, tmp_path: Path) -> None:
     plan = ready.plan()
-    faults.break_(ready.run, fault)
+    faults.break_(ready.run, fault, rate=RATE)
     with ready.sending(tmp_path):
         done = ready.wardship("run", plan)
         assert done.returncode == 40, done.stdout + done.stderr
@@ -59,10 +45,10 @@ def test_what_is_lifted_in_time_is_put_back(fault: str, ready: Pacs, tmp_path: P
     ready.is_as_found = True
 
 
-@pytest.mark.parametrize("fault", some({"disk-full", "slow-link"}))
+@pytest.mark.parametrize("fault", some(NAMED, {"disk-full", "slow-link"}))
 def test_what_stays_needs_hands_and_is_named(fault: str, ready: Pacs, tmp_path: Path) -> None:
     plan = ready.plan()
-    faults.break_(ready.run, fault, stays=True)
+    faults.break_(ready.run, fault, stays=True, rate=RATE)
     with ready.sending(tmp_path):
         done = ready.wardship("run", plan)
         assert done.returncode == 50, done.stdout + done.stderr

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+import pytest
 
 from orchestrator.lab import faults
 from orchestrator.rollout.model import Record, State
@@ -85,6 +87,12 @@ class Ward:
                 assert not any(one["phases"] or one["decision"] for one in this)
         self.pacs.is_as_found = end is not State.COMMITTED
         return end
+
+
+def some(faults: Iterable[str], these: set[str]) -> list[object]:
+    """All of them as parameters: these in ``make test``, the rest in the full run."""
+    full = pytest.mark.full
+    return [one if one in these else pytest.param(one, marks=full) for one in faults]
 
 
 @contextmanager

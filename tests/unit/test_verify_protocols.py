@@ -362,6 +362,115 @@ def test_a_service_that_does_not_run_on_fails(scene: Scene, now: dict[str, str])
         services(scene, now=now, moment="baseline")
 
 
+def at_boot(scene: Scene, before: str | None, now: str, *, moment: Moment = "applied") -> None:
+    if before is not None:
+        measures: dict[str, JsonValue] = {
+            "at_boot": {"db.service": "static", "pacs.service": before}
+        }
+        scene.baseline = (CheckResult(check="service-at-boot", status="passed", measures=measures),)
+    scene.moment = moment
+    site = scene.site()
+    both = [unit("db.service", UnitFileState="static"), unit("pacs.service", UnitFileState=now)]
+    scene.host.outputs["systemctl show"] = "\n\n".join(both)
+    service.test_service_at_boot(site.request, site, scene.record, service.units(site))
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [("enabled", "enabled"), ("enabled-runtime", "enabled"), ("disabled", "disabled")],
+)
+def test_what_starts_at_boot_as_before_passes(scene: Scene, before: str, now: str) -> None:
+    at_boot(scene, before, now)
+
+
+@pytest.mark.parametrize("now", ["disabled", "masked", ""])
+def test_what_does_not_start_at_boot_any_more_fails(scene: Scene, now: str) -> None:
+    with pytest.raises(AssertionError, match=r"not started at boot any more: pacs\.service"):
+        at_boot(scene, "enabled", now)
+
+
+def test_what_was_never_started_at_boot_is_a_warning(scene: Scene) -> None:
+    at_boot(scene, None, "disabled", moment="baseline")
+    assert scene.record.because.startswith("warning: ")
+
+
+def test_without_a_baseline_what_starts_at_boot_is_unknown(scene: Scene) -> None:
+    with pytest.raises(Unknown):
+        at_boot(scene, None, "disabled")
+
+
+def names(scene: Scene, moment: Moment) -> Record:
+    scene.moment = moment
+    site, record = scene.site(), Record()
+    if moment == "baseline":
+        record_of_time = Record()
+        retrieve.test_retrieve_time(site.request, site, record_of_time)
+        scene.baseline = (
+            CheckResult(check="retrieve-time", status="passed", measures=record_of_time.measures),
+        )
+    retrieve.test_retrieve_names(site.request, site, record)
+    if moment == "baseline":
+        found = CheckResult(check="retrieve-names", status="passed", measures=record.measures)
+        scene.baseline = (*scene.baseline, found)
+    return record
+
+
+def test_patients_are_found_under_the_names_that_they_had(scene: Scene) -> None:
+    names(scene, "baseline")
+    names(scene, "applied")
+
+
+def test_no_name_leaves_the_check(scene: Scene) -> None:
+    record = names(scene, "baseline")
+    told = f"{record.measures} {record.evidence} {record.because}"
+    assert "LAB-" not in told
+    assert "^" not in told
+
+
+def test_a_patient_with_another_name_is_seen(scene: Scene) -> None:
+    names(scene, "baseline")
+    scene.pacs.faults.called = "S?NT?TICO"
+    with pytest.raises(AssertionError, match="have another name, number or date"):
+        names(scene, "applied")
+
+
+def test_a_patient_who_is_not_found_by_name_any_more_is_seen(scene: Scene) -> None:
+    names(scene, "baseline")
+    scene.pacs.faults.nameless = True
+    with pytest.raises(AssertionError, match="not found by name any more"):
+        names(scene, "applied")
+
+
+def test_a_name_that_was_never_found_is_not_missed(scene: Scene) -> None:
+    scene.pacs.faults.nameless = True
+    names(scene, "baseline")
+    names(scene, "applied")
+
+
+def test_without_names_from_before_nothing_is_known(scene: Scene) -> None:
+    names(scene, "baseline")
+    scene.baseline = scene.baseline[:1]
+    with pytest.raises(Unknown):
+        names(scene, "applied")
+
+
+def test_a_slow_line_is_told_from_a_slow_archive(scene: Scene) -> None:
+    measures: dict[str, JsonValue] = {"p95": 0.1, "line": 10_000_000}
+    measured = CheckResult(check="retrieve-time", status="passed", measures=measures)
+    scene.moment, scene.baseline = "applied", (measured,)
+    scene.host.line_carries = 64_000
+    with pytest.raises(AssertionError, match=r"carries 64 kB/s, at the baseline it was 10000 kB/s"):
+        retrieve.compare(2.0, scene.site(), scene.record)
+
+
+def test_a_line_that_cannot_be_tried_is_said(scene: Scene) -> None:
+    measured = CheckResult(check="retrieve-time", status="passed", measures={"p95": 0.1})
+    scene.moment, scene.baseline = "applied", (measured,)
+    scene.host.reachable = False
+    with pytest.raises(AssertionError, match="whether the line is slow could not be seen"):
+        retrieve.compare(2.0, scene.site(), scene.record)
+
+
 LISTENING = "LISTEN 0 128 {} 0.0.0.0:*\nLISTEN 0 5 [::]:8042 [::]:*\n"
 
 

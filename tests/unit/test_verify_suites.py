@@ -49,6 +49,12 @@ def test_the_services_are_looked_at_last() -> None:
     assert expected_checks(ALL, "applied")[-1] == "service-active"
 
 
+def test_what_a_new_study_pushes_out_is_counted_after_it() -> None:
+    order = expected_checks(ALL, "applied")
+    counting = ("census-index", "census-product", "archive-files", "retrieve-same")
+    assert all(order.index("dicom-round-trip") < order.index(check) for check in counting)
+
+
 def test_only_the_selected_suites_are_expected() -> None:
     assert expected_checks(["dicomweb"], "applied") == ("dicomweb-qido", "dicomweb-wado")
 

@@ -13,7 +13,11 @@ from orchestrator.verify.site import Site
 
 #: systemd's words for a unit that does what it should: also one that did it and is through.
 STEADY = frozenset({"running", "exited", "listening", "mounted", "waiting"})
-PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "NRestarts", "InvocationID")
+PROPERTIES = (
+    "Id", "LoadState", "ActiveState", "SubState", "NRestarts", "InvocationID", "UnitFileState",
+)  # fmt: skip
+#: systemd's words (systemctl(1), is-enabled) for a unit that nothing starts at boot.
+NOT_AT_BOOT = frozenset({"", "disabled", "masked", "masked-runtime", "bad"})
 MIB = 1 << 20
 
 Units = dict[str, dict[str, str]]
@@ -90,6 +94,25 @@ def test_service_active(
         assert restarts == 0 or ran_before(site, name, now), (
             f"{name} has had to be restarted {restarts} times since it was started"
         )
+
+
+def test_service_at_boot(
+    request_: CheckRequest, site: Site, record: Record, at_first: Units
+) -> None:
+    """What the next power cut would show: who started by themselves before still do."""
+    assert request_.services, "no service is declared"
+    found = {name: now["UnitFileState"] for name, now in at_first.items()}
+    record.measure(at_boot=dict(found))
+    record.show(*(f"{name}: {state or 'no unit file'}" for name, state in found.items()))
+    asleep = sorted(name for name, state in found.items() if state in NOT_AT_BOOT)
+    if request_.moment == "baseline":
+        if asleep:
+            record.say(f"warning: not started at boot, as found: {', '.join(asleep)}")
+        return
+    before = site.baseline("service-at-boot").measures["at_boot"]
+    assert isinstance(before, dict)
+    lost = [name for name in asleep if before.get(name) not in NOT_AT_BOOT]
+    assert not lost, f"not started at boot any more: {', '.join(lost)}"
 
 
 def ran_before(site: Site, name: str, now: dict[str, str]) -> bool:

@@ -1,16 +1,42 @@
-"""What only Orthanc's own web service can tell: which release runs, and who is let in."""
+"""What only Orthanc can tell: which release runs, who is let in, whether what it stored is kept."""
 
 from __future__ import annotations
+
+import json
 
 from httpx import codes
 
 from orchestrator.verify.model import CheckRequest
+from orchestrator.verify.outcome import Unknown
 from orchestrator.verify.plugin import Record
+from orchestrator.verify.site import Site
 from orchestrator.wire.dicomweb import WebClient
 from orchestrator.wire.errors import Declined
 
 #: Accounts that Orthanc's own samples and packages come with, and no account at all.
 DEFAULTS = (("orthanc", "orthanc"), ("demo", "demo"), ("admin", "admin"), (None, None))
+#: Run on the host: the status that a stranger gets. Who may come at all is asked before who it is.
+ASK = """
+import http.client, sys
+connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=10)
+connection.request("GET", "/system")
+print(connection.getresponse().status)
+"""
+#: How the database writes, also where one account or database has it its own way.
+DURABILITY = """
+select 'server ' || name || '=' || setting from pg_settings
+where name in ('fsync', 'full_page_writes', 'synchronous_commit')
+union all
+select 'set apart ' || unnest from pg_db_role_setting, unnest(setconfig)
+where unnest like 'synchronous_commit=%'
+order by 1
+"""
+SERVER_SETTINGS = 3
+#: Orthanc's own: every stored file is synced unless this says no.
+UNSYNCED = (
+    """grep -Ehio '"SyncStorageArea"[[:space:]]*:[[:space:]]*false' /etc/orthanc/*.json"""
+    " || [ $? = 1 ]"
+)
 
 
 def test_orthanc_release(request_: CheckRequest, web: WebClient, record: Record) -> None:
@@ -34,6 +60,49 @@ def test_orthanc_accounts(web: WebClient, record: Record) -> None:
     let_in = [user or "(nobody)" for user, password in DEFAULTS if not refuses(web, user, password)]
     assert not let_in, f"let in without the hospital's own password: {', '.join(let_in)}"
     record.say(f"{len(DEFAULTS)} default accounts were refused")
+
+
+def test_orthanc_remote(request_: CheckRequest, site: Site, web: WebClient, record: Record) -> None:
+    """Other machines are answered as before: asked at the host's own address, not its loopback."""
+    port = str(web.get("/system").json()["HttpPort"])
+    listed = json.loads(site.host.run("ip", "-json", "-4", "address", "show", "scope", "global"))
+    addresses = [one["local"] for link in listed for one in link["addr_info"]]
+    if not addresses:
+        raise Unknown("its host has no address of its own but loopback's")
+    answer = int(site.host.run("python3", "-IBc", ASK, addresses[0], port))
+    record.measure(remote=answer)
+    record.show(f"without an account, at {addresses[0]}:{port}: {answer}")
+    if request_.moment == "baseline":
+        if answer == codes.FORBIDDEN:
+            record.say("warning: other machines are not let in, as found")
+        return
+    before = site.baseline("orthanc-remote").measures["remote"]
+    assert answer == before, f"another machine is answered with {answer}, it was {before}"
+
+
+def test_orthanc_durable(request_: CheckRequest, site: Site, record: Record) -> None:
+    """What Orthanc says it has stored outlasts a power cut, as before."""
+    psql = ["runuser", "-u", "postgres", "--", "psql", "-XqAtc", DURABILITY]
+    kept = site.host.run(*psql).splitlines()
+    if len([line for line in kept if line.startswith("server ")]) != SERVER_SETTINGS:
+        raise Unknown("PostgreSQL does not say how it writes")
+    found = [line for line in kept if not line.endswith("=on")]
+    found += site.host.run("sh", "-c", UNSYNCED).splitlines()
+    record.measure(unsafe=list(found))
+    record.show(*kept)
+    if request_.moment == "baseline":
+        if found:
+            record.say(f"warning: a power cut may lose what was stored, as found: {told(found)}")
+        return
+    before = site.baseline("orthanc-durable").measures["unsafe"]
+    assert isinstance(before, list)
+    worse = [line for line in found if line not in before]
+    assert not worse, f"a power cut may lose what was stored: {told(worse)}"
+
+
+def told(lines: list[str]) -> str:
+    """One line."""
+    return "; ".join(line.strip() for line in lines)
 
 
 def refuses(web: WebClient, user: str | None, password: str | None) -> bool:

@@ -149,7 +149,7 @@ def run(argv, timeout=120, **options):
     """The output of a program.
 
     Raises:
-        ProblemError: it failed, with the last line of its complaint.
+        ProblemError: it failed, with the last line of its complaint, or the one that psql calls so.
     """
     try:
         ended = subprocess.run(
@@ -159,7 +159,8 @@ def run(argv, timeout=120, **options):
         raise ProblemError(f"{argv[0]}: {error}") from error
     if ended.returncode:
         lines = (ended.stderr or ended.stdout).strip().splitlines() or ["no reason given"]
-        raise ProblemError(f"{' '.join(argv[:3])}: {lines[-1]}")
+        reason = next((line for line in lines if re.match(r"(ERROR|FATAL):", line)), lines[-1])
+        raise ProblemError(f"{' '.join(argv[:3])}: {reason}")
     return ended.stdout
 
 
