@@ -21,7 +21,7 @@ from orchestrator.fleet.yamlfile import read_yaml
 PRODUCT_VERBS = ("survey", "stage", "precheck", "cleanup")
 SNAPSHOT_VERBS = ("survey", "precheck")
 SCRIPTS = ("stop", "migrate", "start", "census", "forget")
-OPTIONAL_SCRIPTS = ("carry",)
+OPTIONAL_SCRIPTS = ("carry", "diagnose")
 _TELLING = re.compile(r"passw|secret|token|passphrase|private_key|api_key")
 _OWNER_ONLY = "0700"
 
