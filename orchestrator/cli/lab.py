@@ -108,12 +108,18 @@ def break_host(
     release: Annotated[
         str | None, typer.Option(metavar="RELEASE", help="Only by this one's start.")
     ] = None,
+    *,
+    stays: Annotated[
+        bool, typer.Option("--stays", help="Also for the old release, until it is lifted.")
+    ] = False,
 ) -> None:
     """Break a host as a bad release would, or arm it to break when another release starts."""
     from orchestrator.lab import faults
 
-    faults.break_(_lab(name).guest(host), fault, when=_moment(when), release=release)
-    console.answer({"host": host, "fault": fault, "when": when, "release": release}, ())
+    guest, moment = _lab(name).guest(host), _moment(when)
+    faults.break_(guest, fault, when=moment, release=release, stays=stays)
+    told = {"host": host, "fault": fault, "when": when, "release": release, "stays": stays}
+    console.answer(told, ())
     what = "is broken" if when == "now" else "will break when another release starts"
     console.closing(f"{host} {what}: {fault}. next: wardship lab lift --name {name} {host} {fault}")
 

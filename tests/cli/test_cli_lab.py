@@ -129,8 +129,19 @@ def test_break_arms_the_fault_on_the_host(
     armed: list[object] = []
     monkeypatch.setattr(faults, "break_", lambda *a, **k: armed.append((a, k)))
     said = wardship("lab", "break", "pacs-a", "wrong-ae", "--release", "1.12.7")
-    assert armed == [(("dev/pacs-a", "wrong-ae"), {"when": "on-switch", "release": "1.12.7"})]
+    how = {"when": "on-switch", "release": "1.12.7", "stays": False}
+    assert armed == [(("dev/pacs-a", "wrong-ae"), how)]
     assert "wardship lab lift --name dev pacs-a wrong-ae" in said.last
+
+
+def test_a_fault_can_be_told_to_stay(
+    wardship: Wardship, labs: dict[str, FakeLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    armed: list[object] = []
+    monkeypatch.setattr(faults, "break_", lambda *a, **k: armed.append((a, k)))
+    wardship("lab", "break", "pacs-a", "disk-full", "--stays")
+    how = {"when": "on-switch", "release": None, "stays": True}
+    assert armed == [(("dev/pacs-a", "disk-full"), how)]
 
 
 def test_a_fault_that_is_not_known_is_named_with_those_that_are(
