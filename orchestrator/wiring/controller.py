@@ -130,6 +130,7 @@ class Controller:
                 time.sleep(PAUSE)
         finally:
             if running:
+                self.refused = engine.refused()
                 engine.stop()
         if failed or any(not self._is_over(one, failed) for one in records):
             records = [self.journal.record(one) for one in change_sets]
