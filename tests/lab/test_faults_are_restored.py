@@ -32,7 +32,7 @@ BROKEN: dict[str, set[str]] = {
     "not-durable": {"orthanc-durable"},
     "names-garbled": {"retrieve-names"},
 }
-OFTEN = {"bad-json", "no-postgresql-plugin", "file-deleted", "not-at-boot"}
+OFTEN = {"no-postgresql-plugin", "file-deleted"}
 
 
 @pytest.mark.parametrize("fault", some(BROKEN, OFTEN))

@@ -45,7 +45,7 @@ def test_what_is_lifted_in_time_is_put_back(fault: str, ready: Pacs, tmp_path: P
     ready.is_as_found = True
 
 
-@pytest.mark.parametrize("fault", some(NAMED, {"disk-full", "slow-link"}))
+@pytest.mark.parametrize("fault", some(NAMED, {"disk-full"}))
 def test_what_stays_needs_hands_and_is_named(fault: str, ready: Pacs, tmp_path: Path) -> None:
     plan = ready.plan()
     faults.break_(ready.run, fault, stays=True, rate=RATE)
