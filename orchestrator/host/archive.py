@@ -34,7 +34,7 @@ def problems(place: Place, indexes: Sequence[Place], system: System) -> List[str
         for index in indexes
         if index.live.is_dir() and system.device(index.live) == system.device(place.live)
     ]
-    if not system.is_writable(place.live):
+    if system.is_read_only(place.live):
         return [*found, f"the archive {place.live} is mounted read-only"]
     if not _has_links(place.live):
         found.append(f"the file system of the archive {place.live} has no hard links")

@@ -91,10 +91,6 @@ class System:
         """The file system that a path lies on, while this machine runs."""
         return path.stat().st_dev
 
-    def is_writable(self, path: Path) -> bool:
-        """Whether the file system of a path takes writes."""
-        return os.access(path, os.W_OK)
-
     def is_read_only(self, path: Path) -> bool:
         """Whether the file system, or the part of it that is mounted there, takes no writes."""
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY) or not os.access(path, os.W_OK)
