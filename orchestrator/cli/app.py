@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from orchestrator.cli import backup, diff, fleet, lab, plan, role, run, status, steer, survey
+from orchestrator.cli import backup, diff, fleet, init, lab, plan, role, run, status, steer, survey
 from orchestrator.cli.console import console
 from orchestrator.cli.context import Context
 from orchestrator.errors import MachineError, WardshipError
@@ -29,7 +29,7 @@ BUG = 70
 INTERRUPTED = 130
 
 #: Each module adds its commands. In the order in which they are shown.
-COMMANDS = (fleet, survey, backup, plan, diff, run, status, steer, role, lab)
+COMMANDS = (init, fleet, survey, backup, plan, diff, run, status, steer, role, lab)
 
 app = typer.Typer(
     name="wardship",

@@ -29,6 +29,11 @@ def plan(context: typer.Context, facilities: Facilities = None) -> None:
     from orchestrator.report.plan_html import to_html
 
     fleet = of(context).fleet()
+    if not fleet.mandate.orders:
+        raise PlanError(
+            "nothing is ordered: mandate.yml holds no orders; nothing was changed",
+            hint="order a release there, then: wardship plan; wardship survey shows what runs",
+        )
     made = _make(fleet, facilities or [])
     shown = preview(made)
     console.answer(made, lines(shown))

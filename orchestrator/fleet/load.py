@@ -24,7 +24,7 @@ from orchestrator.fleet.model import Facility, Fleet, FleetSettings, VaultSettin
 from orchestrator.fleet.problems import Problem, in_order
 from orchestrator.fleet.roles import RoleFiles, read_role
 from orchestrator.fleet.rules import depot_problems, problems_between
-from orchestrator.fleet.yamlfile import Document, read_yaml
+from orchestrator.fleet.yamlfile import Document, parse_yaml, read_yaml
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,17 +46,27 @@ def load(directory: Path, *, roles: Path | None = None) -> Fleet:
     Raises:
         FleetError: with every problem, each as ``file:line: what, expected what``.
     """
-    declared, problems = _read(directory, roles or resources.roles(), lambda _path, _vault: None)
+    declared, problems = _read(
+        directory, roles or resources.roles(), lambda _path, _vault: None, {}
+    )
     return _fleet(declared, problems)
 
 
-def check(directory: Path, *, vault_names: VaultNames, roles: Path | None = None) -> Checked:
+def check(
+    directory: Path,
+    *,
+    vault_names: VaultNames,
+    roles: Path | None = None,
+    proposed: Mapping[str, str] | None = None,
+) -> Checked:
     """As ``load``, and looks whether the secrets and the ordered releases' artifacts are there.
+
+    ``proposed``: facilities' files by name that are not written yet, in place of those that are.
 
     Raises:
         FleetError: with every problem.
     """
-    declared, problems = _read(directory, roles or resources.roles(), vault_names)
+    declared, problems = _read(directory, roles or resources.roles(), vault_names, proposed or {})
     missing, notes = depot_problems(declared)
     fleet = _fleet(declared, problems + missing)
     uses_vault = any(ref.vault for _, _, ref in declared.secrets())
@@ -104,9 +114,11 @@ def _canonical(body: Mapping[str, object]) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
-def _read(directory: Path, roles: Path, vault_names: VaultNames) -> tuple[Declared, list[Problem]]:
+def _read(
+    directory: Path, roles: Path, vault_names: VaultNames, proposed: Mapping[str, str]
+) -> tuple[Declared, list[Problem]]:
     try:
-        return _read_whole(directory, roles, vault_names)
+        return _read_whole(directory, roles, vault_names, proposed)
     except OSError as error:
         raise FleetError(
             f"{error.filename or directory}: cannot be read ({error.strerror})",
@@ -115,7 +127,7 @@ def _read(directory: Path, roles: Path, vault_names: VaultNames) -> tuple[Declar
 
 
 def _read_whole(
-    directory: Path, roles: Path, vault_names: VaultNames
+    directory: Path, roles: Path, vault_names: VaultNames, proposed: Mapping[str, str]
 ) -> tuple[Declared, list[Problem]]:
     if not directory.is_dir():
         raise FleetError(
@@ -127,7 +139,7 @@ def _read_whole(
             f"{directory}: no fleet.yml in it, so it is not a fleet",
             hint="name the fleet's directory: wardship --fleet DIR …, or set WARDSHIP_FLEET",
         )
-    reading = _Reading(directory.resolve())
+    reading = _Reading(directory.resolve(), proposed)
     settings = reading.file("fleet.yml", FleetSettings)
     catalog = reading.file("catalog.yml", Catalog)
     mandate = reading.file("mandate.yml", Mandate)
@@ -149,13 +161,17 @@ def _read_whole(
 class _Reading:
     """Files one after another, problems collected."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, proposed: Mapping[str, str]) -> None:
         self.directory = directory
+        self.proposed = proposed
         self.documents: dict[str, Document] = {}
         self.problems: list[Problem] = []
 
     def file(self, name: str, model: type[M]) -> M | None:
-        document, problems = read_yaml(self.directory, name)
+        if (text := self.proposed.get(name)) is not None:
+            document, problems = parse_yaml(name, text)
+        else:
+            document, problems = read_yaml(self.directory, name)
         self.problems += problems
         if document is None:
             return None
@@ -187,11 +203,14 @@ class _Reading:
         folder = self.directory / "facilities"
         found: dict[str, Facility] = {}
         names: set[str] = set()
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        there = {*folder.iterdir()} if folder.is_dir() else set()
+        proposed = {self.directory / name for name in self.proposed}
+        for path in sorted(there | proposed):
             if path.name.startswith(".") or path.suffix == ".md":
                 continue
             name = f"facilities/{path.name}"
-            if path.suffix != ".yml" or not path.is_file():
+            is_file = path in proposed or path.is_file()
+            if path.suffix != ".yml" or not is_file:
                 self.problems.append(Problem(name, 1, "not a facility, expected a file NAME.yml"))
                 continue
             names.add(path.stem)

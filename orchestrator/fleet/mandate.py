@@ -30,11 +30,11 @@ class Order(BaseModel):
 
 
 class Mandate(BaseModel):
-    """``mandate.yml``. A facility may be named by one order a product."""
+    """``mandate.yml``. A facility may be named by one order a product. Orders may be none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     mandate: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,80}$")]
-    orders: tuple[Order, ...] = Field(min_length=1)
+    orders: tuple[Order, ...]
 
     def release_for(self, facility: str, product: str) -> str | None:
         """The release ordered for a product at a facility; None where no order speaks of it."""

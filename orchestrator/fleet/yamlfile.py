@@ -23,6 +23,7 @@ from orchestrator.fleet.problems import MOST, Problem, quoted
 Loc = tuple[str | int, ...]
 
 LARGEST_FILE = 1 << 20
+_TOO_LARGE = f"larger than {LARGEST_FILE >> 20} MiB, expected a smaller file"
 #: Below these keys a value may be a secret that somebody wrote down by mistake.
 _SECRETIVE = frozenset({"password", "secrets", "probe"})
 _DEEPEST = 40
@@ -70,6 +71,13 @@ def read_yaml(directory: Path, name: str) -> tuple[Document | None, list[Problem
     text = _text(directory, name)
     if isinstance(text, Problem):
         return None, [text]
+    return parse_yaml(name, text)
+
+
+def parse_yaml(name: str, text: str) -> tuple[Document | None, list[Problem]]:
+    """As ``read_yaml``, of a text that is in no file yet."""
+    if len(text.encode()) > LARGEST_FILE:
+        return None, [Problem(name, 1, _TOO_LARGE)]
     reader = _Reader(name)
     try:
         value = reader.document(text)
@@ -118,7 +126,7 @@ def _text(directory: Path, name: str) -> str | Problem:
     except OSError as error:
         return Problem(name, 1, f"cannot be read ({error.strerror}), expected a readable file")
     if len(data) > LARGEST_FILE:
-        return Problem(name, 1, f"larger than {LARGEST_FILE >> 20} MiB, expected a smaller file")
+        return Problem(name, 1, _TOO_LARGE)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -98,7 +98,7 @@ BROKEN: list[tuple[str, str, Breaks]] = [
     ("catalog", "an empty file", lambda v: _release(v)["artifact"].update(size=0)),
     ("catalog", "a path", lambda v: _release(v)["artifact"].update(file="../x")),
     ("catalog", "a release as a number", lambda v: _release(v).update(upgrades_from=[1.1])),
-    ("mandate", "no orders", lambda v: v.update(orders=[])),
+    ("mandate", "no orders", lambda v: v.pop("orders")),
     ("mandate", "some facilities", lambda v: v["orders"][0].update(facilities="some")),
     ("mandate", "a number for a day", lambda v: v["orders"][0].update(by=7)),
     ("role", "unknown kind", lambda v: v.update(kind="toaster")),
