@@ -11,7 +11,7 @@ import typer
 
 from orchestrator.adapters import hostkeys
 from orchestrator.adapters.secrets import vault_names
-from orchestrator.cli import complete
+from orchestrator.cli import complete, fleet_import
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.errors import FleetError
@@ -26,6 +26,7 @@ commands = typer.Typer(help="What is declared.", no_args_is_help=True, rich_mark
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
+    fleet_import.add_to(commands)
     app.add_typer(commands, name="fleet")
 
 

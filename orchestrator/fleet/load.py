@@ -32,6 +32,10 @@ M = TypeVar("M", bound=BaseModel)
 VaultNames = Callable[[Path, VaultSettings], Collection[str] | None]
 
 
+def _not_opened(_directory: Path, _vault: VaultSettings) -> None:
+    """The vault stays closed."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """A fleet without a problem, and what could not be looked at."""
@@ -46,9 +50,7 @@ def load(directory: Path, *, roles: Path | None = None) -> Fleet:
     Raises:
         FleetError: with every problem, each as ``file:line: what, expected what``.
     """
-    declared, problems = _read(
-        directory, roles or resources.roles(), lambda _path, _vault: None, {}
-    )
+    declared, problems = _read(directory, roles or resources.roles(), _not_opened, {})
     return _fleet(declared, problems)
 
 
@@ -78,15 +80,43 @@ def check(
     return Checked(fleet, tuple(notes))
 
 
+@dataclass(frozen=True)
+class Foundations:
+    """What a facility is declared upon."""
+
+    settings: FleetSettings
+    catalog: Catalog
+    mandate: Mandate
+    roles: Mapping[str, RoleFiles]
+
+
+def foundations(directory: Path, *, roles: Path | None = None) -> Foundations:
+    """All of a fleet but its facilities, which need not hold, and need not be there.
+
+    Raises:
+        FleetError: with every problem of these files.
+    """
+    declared, problems = _read(directory, roles or resources.roles(), _not_opened, {})
+    settings, catalog, mandate = declared.settings, declared.catalog, declared.mandate
+    own = [each for each in problems if not each.file.startswith("facilities")]
+    if settings is None or catalog is None or mandate is None:
+        raise _refused(declared, own)
+    return Foundations(settings, catalog, mandate, declared.roles)
+
+
+def _refused(declared: Declared, problems: list[Problem]) -> FleetError:
+    count = len(set(problems))
+    return FleetError(
+        f"{declared.directory}: {count} problem{'s' if count != 1 else ''} in the declaration",
+        hint="mend them, then: wardship fleet check",
+        problems=in_order(problems),
+    )
+
+
 def _fleet(declared: Declared, problems: list[Problem]) -> Fleet:
     settings, catalog, mandate = declared.settings, declared.catalog, declared.mandate
     if problems or settings is None or catalog is None or mandate is None:
-        count = len(set(problems))
-        raise FleetError(
-            f"{declared.directory}: {count} problem{'s' if count != 1 else ''} in the declaration",
-            hint="mend them, then: wardship fleet check",
-            problems=in_order(problems),
-        )
+        raise _refused(declared, problems)
     fleet = Fleet(
         directory=declared.directory,
         settings=settings,
