@@ -34,13 +34,22 @@ class Wish:
 
 @dataclass
 class Draft:
-    """What would be declared. ``origins``: by facility, then by place, the cell."""
+    """What would be declared. ``origins``: by facility, then by place, the cell.
+
+    ``is_whole``: whether every row has its place. If not, what seems missing may be in one of those.
+    """
 
     foundations: Foundations
     facilities: dict[str, dict[str, object]] = field(default_factory=dict)
     origins: dict[str, dict[Loc, Cell]] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
+    is_whole: bool = True
+
+    def leave_out(self, told: Told) -> None:
+        """A row has no place."""
+        self.told.append(told)
+        self.is_whole = False
 
     def put(self, facility: str, loc: Loc, value: object, cell: Cell) -> None:
         """A value at its place; mappings on the way are made, a list is only ever added to."""
@@ -58,6 +67,14 @@ class Draft:
                 here = here.setdefault(part, value if last else fresh)
             self.origins[facility].setdefault(loc[: at + 1], cell)
         self.origins[facility][loc] = cell
+        inside = (
+            value
+            if isinstance(value, dict)
+            else range(len(value))
+            if isinstance(value, list)
+            else ()
+        )
+        self.origins[facility] |= {(*loc, part): cell for part in inside}
 
     def take(self, facility: str, loc: Loc, row: Row, column: Column) -> None:
         """A cell's value to its place, if something is in it."""
@@ -76,7 +93,8 @@ class Draft:
         value, told = taken
         if told:
             self.told.append(told)
-        self.put(facility, loc, value, cell)
+        if value is not None:
+            self.put(facility, loc, value, cell)
 
 
 def draft(rows: Iterable[Row], foundations: Foundations) -> Draft:
@@ -103,11 +121,11 @@ def _kind(made: Draft, row: Row) -> str | None:
     cell = row.get("kind")
     wanted = f"expected {', '.join(KINDS[:-1])} or {KINDS[-1]}"
     if cell is None:
-        made.told.append(tell(row.name, f"kind: missing in this row, {wanted}"))
+        made.leave_out(tell(row.name, f"kind: missing in this row, {wanted}"))
         return None
     said = str(cell.value).strip().lower()
     if said not in KINDS:
-        made.told.append(tell(cell, f"kind: {shown(cell.value)}, {wanted}"))
+        made.leave_out(tell(cell, f"kind: {shown(cell.value)}, {wanted}"))
         return None
     return said
 
@@ -116,14 +134,14 @@ def _facility(made: Draft, row: Row) -> str | None:
     """The row's facility, with what the row says of it."""
     cell = row.get("facility")
     if cell is None:
-        made.told.append(tell(row.name, "facility: missing in this row, expected its name"))
+        made.leave_out(tell(row.name, "facility: missing in this row, expected its name"))
         return None
     value, told = values.text(cell)
     name = str(value)
     if told is None and not _NAME.fullmatch(name):
         told = tell(cell, f"facility: {shown(name)}, expected {_WANTED_NAME}")
     if told:
-        made.told.append(told)
+        made.leave_out(told)
         return None
     if name not in made.facilities:
         made.facilities[name], made.origins[name] = {}, {}
@@ -161,14 +179,14 @@ def _refuse_what_is_of_another_kind(made: Draft, row: Row, kind: str) -> None:
 def _host(made: Draft, facility: str, row: Row, first: dict[str, Cell]) -> None:
     cell = row.get("host")
     if cell is None:
-        made.told.append(tell(row.name, "host: missing in this row, expected the host's name"))
+        made.leave_out(tell(row.name, "host: missing in this row, expected the host's name"))
         return
     value, told = values.text(cell)
     name = str(value)
     if told is None and name in first:
         told = tell(cell, f"host {shown(name)} is in {first[name].where} too, expected it once")
     if told:
-        made.told.append(told)
+        made.leave_out(told)
         return
     first[name] = cell
     here: Loc = ("hosts", name)
@@ -270,6 +288,8 @@ def _ae(made: Draft, facility: str, row: Row) -> None:
     name = str(values.text(cell)[0]) if cell else None
     if name is None and len(hosts) == 1:
         name = str(next(iter(hosts)))
+    if (name is None or name not in hosts) and not made.is_whole:
+        return
     if name is None or name not in hosts:
         listed = ", ".join(map(shown, hosts)) or "none in this list"
         said = (

@@ -21,6 +21,8 @@ from orchestrator.fleet.problems import printable
 from orchestrator.fleet.yamlfile import outside, parse_yaml
 
 _LINE = re.compile(r"(facilities/[a-z][a-z0-9-]*\.yml):([0-9]+)")
+#: How ``fleet.explain`` tells what is not there.
+_MISSING = ": missing, expected it here"
 _SCHEMA = "schemas/facility.schema.json"
 _LAST: Order = (1 << 30, 0)
 
@@ -45,9 +47,7 @@ def propose(draft: Draft, directory: Path, *, source: str, vault_names: VaultNam
     files = {f"facilities/{name}.yml": _text(draft, name, directory, source)
              for name in draft.facilities}  # fmt: skip
     told = list(draft.told)
-    for file in files:
-        if because := outside(directory, file):
-            told.append(Told(_LAST, file, because))
+    told += [Told(_LAST, file, because) for file in files if (because := outside(directory, file))]
     checked = None
     try:
         checked = check(directory, vault_names=vault_names, proposed=files)
@@ -60,7 +60,8 @@ def propose(draft: Draft, directory: Path, *, source: str, vault_names: VaultNam
 
 def _text(draft: Draft, facility: str, directory: Path, source: str) -> str:
     head = (
-        f"# Written by: wardship fleet import, from {printable(source)}. What you change stays.\n"
+        f"# Written by: wardship fleet import, from {printable(source)}. A later import changes it"
+        " only with --replace.\n"
     )
     if (directory / _SCHEMA).is_file():
         head = f"# yaml-language-server: $schema=../{_SCHEMA}\n{head}"
@@ -75,7 +76,7 @@ def _text(draft: Draft, facility: str, directory: Path, source: str) -> str:
     return head + body
 
 
-class _Plain(yaml.SafeDumper):
+class _Plain(yaml.CSafeDumper):
     """No aliases: a fleet's files have none."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's own signature
@@ -103,6 +104,8 @@ def _at_cells(draft: Draft, files: dict[str, str], error: FleetError) -> Iterato
     for problem in error.problems:
         begins = _LINE.match(problem)
         cell = cell_of(begins) if begins else None
+        if begins and begins[1] in files and not draft.is_whole and _MISSING in problem:
+            continue
         if begins and cell:
             # What is wrong with a cell was told where the cell was read.
             if cell.where not in wrong:

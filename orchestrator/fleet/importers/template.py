@@ -11,6 +11,7 @@ from openpyxl.styles import Font
 
 from orchestrator.errors import FleetError
 from orchestrator.fleet.importers.columns import COLUMNS, FAMILIES, Column
+from orchestrator.fleet.importers.csvfile import letters
 from orchestrator.fleet.importers.workbook import SHEET
 
 #: Rows that are formatted as text below the header.
@@ -56,14 +57,15 @@ def _workbook() -> bytes:
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
     sheet.title = SHEET
-    for row in _table():
-        sheet.append(row)
+    rows = [*_table(), *([[]] * _ROWS)]
+    for at, row in enumerate(rows, start=1):
+        for column in range(1, len(COLUMNS) + 1):
+            cell = sheet.cell(at, column, row[column - 1] if row else "")
+            cell.value = cell.value or None
+            cell.number_format = "@"
+            cell.font = Font(bold=at == 1)
     for column in range(1, len(COLUMNS) + 1):
-        sheet.cell(1, column).font = Font(bold=True)
-        for row in range(1, _ROWS + 1):
-            sheet.cell(row, column).number_format = "@"
-        letter = sheet.cell(1, column).column_letter
-        sheet.column_dimensions[letter].width = 16
+        sheet.column_dimensions[letters(column)].width = 16
     sheet.freeze_panes = "A2"
     about = book.create_sheet("about")
     about.append(["column", "what stands there", "where"])

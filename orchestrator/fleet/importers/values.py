@@ -1,6 +1,7 @@
 """One cell's value as a declaration has it, or what is wrong with it. Pure.
 
-What cannot be taken stays in place as text, so that the checks behind do not call it missing too.
+What cannot be taken stays in place as text, so that the checks behind do not call it missing too;
+a setting that belongs elsewhere is None.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def setting(cell: Cell, option: Option | None) -> Taken:
     kind = option.type if option else "str"
     if option and option.secret:
         told = "a secret, expected it as secret:NAME with a reference, never the secret itself"
-        return "?", tell(cell, told)
+        return None, tell(cell, told)
     if kind == "int":
         return number(cell)
     if kind == "bool":
@@ -84,7 +85,7 @@ def setting(cell: Cell, option: Option | None) -> Taken:
     if kind == "list":
         found, told_of = text(cell)
         return [part.strip() for part in str(found).split(",") if part.strip()], told_of
-    return "?", tell(cell, f"a {kind}, which no cell can hold, expected it in the facility's file")
+    return None, tell(cell, f"a {kind}, which no cell can hold, expected it in the facility's file")
 
 
 def _is_unicode(value: str) -> bool:
