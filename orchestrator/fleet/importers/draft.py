@@ -36,7 +36,7 @@ class Wish:
 class Draft:
     """What would be declared. ``origins``: by facility, then by place, the cell.
 
-    ``is_whole``: whether every row has its place. If not, what seems missing may be in one of those.
+    ``is_whole``: whether every row has its place. If not, one of those may have what seems missing.
     """
 
     foundations: Foundations
