@@ -19,10 +19,12 @@ from orchestrator.lab.victim import Host, Settings
 LOCK_UNIT = "lab-table-lock.service"
 FILL_UNIT = "lab-disk-full.service"
 CLIENT_UNIT = "lab-connections.service"
-#: Takes the lock again whenever the server has let go of it.
+#: Takes the lock again whenever the server has let go of it. A server that did not look for its
+#: client while it sleeps would hold the lock long after the client is gone.
 LOCK = (
     "while :; do runuser -u postgres -- psql -XqAt -d orthanc -c"
-    " 'begin; lock table resources in access exclusive mode; select pg_sleep(100000)';"
+    " 'set client_connection_check_interval = 200; begin;"
+    " lock table resources in access exclusive mode; select pg_sleep(100000)';"
     " sleep 0.1; done"
 )
 IS_LOCKED = (
