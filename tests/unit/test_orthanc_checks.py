@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import JsonValue
 
 from orchestrator import resources
 from orchestrator.verify.model import CheckResult, Moment
 from orchestrator.verify.outcome import Unknown
-from orchestrator.wire.dicomweb import WebClient
 from tests.fakes.pacs import FakePacs
 from tests.fakes.scene import Scene
 
@@ -41,13 +39,11 @@ def known(scene: Scene, check: str, **measures: JsonValue) -> None:
     scene.baseline = (CheckResult(check=check, status="passed", measures=measures),)
 
 
-def remote(scene: Scene, answer: str, *, moment: Moment = "applied", listed: str = ADDRESS) -> None:
+def remote(scene: Scene, told: str, *, moment: Moment = "applied", listed: str = ADDRESS) -> None:
     scene.moment = moment
-    scene.host.outputs = {"ip -json": listed, "python3": f"{answer}\n"}
-    system = httpx.MockTransport(lambda _: httpx.Response(200, json={"HttpPort": 8042}))
+    scene.host.outputs = {"ip -json": listed, "python3": f"{told}\n"}
     site = scene.site()
-    web = WebClient("http://pacs/dicom-web", transport=system)
-    orthanc.test_orthanc_remote(site.request, site, web, scene.record)
+    orthanc.test_orthanc_remote(site.request, site, scene.record)
 
 
 def durable(scene: Scene, said: str, *, moment: Moment = "applied", sync: str = "") -> None:
@@ -57,31 +53,36 @@ def durable(scene: Scene, said: str, *, moment: Moment = "applied", sync: str = 
     orthanc.test_orthanc_durable(site.request, site, scene.record)
 
 
-def test_other_machines_are_answered_as_before(scene: Scene) -> None:
-    known(scene, "orthanc-remote", remote=401)
-    remote(scene, "401")
+def test_other_machines_are_let_in_as_before(scene: Scene) -> None:
+    known(scene, "orthanc-remote", let_in=True)
+    remote(scene, "")
 
 
 def test_other_machines_that_are_shut_out_are_seen(scene: Scene) -> None:
-    known(scene, "orthanc-remote", remote=401)
-    with pytest.raises(AssertionError, match="answered with 403, it was 401"):
-        remote(scene, "403")
+    known(scene, "orthanc-remote", let_in=True)
+    with pytest.raises(AssertionError, match=r"not let in any more: .* answered with 401"):
+        remote(scene, "GET /system was answered with 401")
 
 
 def test_a_web_service_that_was_never_for_others_is_a_warning(scene: Scene) -> None:
-    remote(scene, "403", moment="baseline")
+    remote(scene, "GET /system was answered with 401", moment="baseline")
     assert scene.record.because.startswith("warning: ")
 
 
+def test_a_web_service_that_was_never_for_others_stays_as_it_is(scene: Scene) -> None:
+    known(scene, "orthanc-remote", let_in=False)
+    remote(scene, "GET /system was answered with 401")
+
+
 def test_a_host_without_an_address_is_unknown(scene: Scene) -> None:
-    known(scene, "orthanc-remote", remote=401)
+    known(scene, "orthanc-remote", let_in=True)
     with pytest.raises(Unknown, match="no address"):
-        remote(scene, "401", listed="[]")
+        remote(scene, "", listed="[]")
 
 
-def test_without_a_baseline_other_machines_are_unknown(scene: Scene) -> None:
+def test_without_a_baseline_other_machines_that_are_shut_out_are_unknown(scene: Scene) -> None:
     with pytest.raises(Unknown):
-        remote(scene, "401")
+        remote(scene, "GET /system was answered with 401")
 
 
 def test_a_database_that_writes_before_it_answers_passes(scene: Scene) -> None:

@@ -15,12 +15,16 @@ from orchestrator.wire.errors import Declined
 
 #: Accounts that Orthanc's own samples and packages come with, and no account at all.
 DEFAULTS = (("orthanc", "orthanc"), ("demo", "demo"), ("admin", "admin"), (None, None))
-#: Run on the host: the status that a stranger gets. Who may come at all is asked before who it is.
+#: Run on the host, with what the role laid there: nothing, or why a caller from outside is turned
+#: away. It has to come with an account: who has none gets the same answer from either.
 ASK = """
-import http.client, sys
-connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=10)
-connection.request("GET", "/system")
-print(connection.getresponse().status)
+import sys
+sys.path.insert(0, f"/var/lib/wardship/changes/{sys.argv[1]}/scripts")
+import orthanc_host as here
+try:
+    here.Web(here.configuration("/etc/orthanc"), sys.argv[2]).read("GET", "/system")
+except here.ProblemError as problem:
+    print(problem)
 """
 #: How the database writes, also where one account or database has it its own way.
 DURABILITY = """
@@ -62,22 +66,22 @@ def test_orthanc_accounts(web: WebClient, record: Record) -> None:
     record.say(f"{len(DEFAULTS)} default accounts were refused")
 
 
-def test_orthanc_remote(request_: CheckRequest, site: Site, web: WebClient, record: Record) -> None:
-    """Other machines are answered as before: asked at the host's own address, not its loopback."""
-    port = str(web.get("/system").json()["HttpPort"])
+def test_orthanc_remote(request_: CheckRequest, site: Site, record: Record) -> None:
+    """Other machines are let in as before: asked at the host's own address, not its loopback."""
     listed = json.loads(site.host.run("ip", "-json", "-4", "address", "show", "scope", "global"))
     addresses = [one["local"] for link in listed for one in link["addr_info"]]
     if not addresses:
         raise Unknown("its host has no address of its own but loopback's")
-    answer = int(site.host.run("python3", "-IBc", ASK, addresses[0], port))
-    record.measure(remote=answer)
-    record.show(f"without an account, at {addresses[0]}:{port}: {answer}")
+    told = site.host.run("python3", "-IBc", ASK, request_.change_set, addresses[0]).strip()
+    record.measure(let_in=not told)
+    record.show(f"at {addresses[0]}, with the product's own account: {told or 'let in'}")
     if request_.moment == "baseline":
-        if answer == codes.FORBIDDEN:
-            record.say("warning: other machines are not let in, as found")
+        if told:
+            record.say(f"warning: other machines are not let in, as found: {told}")
         return
-    before = site.baseline("orthanc-remote").measures["remote"]
-    assert answer == before, f"another machine is answered with {answer}, it was {before}"
+    assert not told or not site.baseline("orthanc-remote").measures["let_in"], (
+        f"other machines are not let in any more: {told}"
+    )
 
 
 def test_orthanc_durable(request_: CheckRequest, site: Site, record: Record) -> None:

@@ -51,10 +51,12 @@ def configuration(directory):
 
 
 class Web:
-    """Orthanc's REST service on this host's loopback, by the first account of its configuration."""
+    """Orthanc's REST service, by the first account of its configuration: on this host's loopback,
+    or at another of its addresses, where it sees a caller from outside.
+    """
 
-    def __init__(self, settings):
-        self._base = f"http://127.0.0.1:{settings.get('HttpPort', 8042)}"
+    def __init__(self, settings, address="127.0.0.1"):
+        self._base = f"http://{address}:{settings.get('HttpPort', 8042)}"
         self._headers = {}
         for user, password in (settings.get("RegisteredUsers") or {}).items():
             pair = base64.b64encode(f"{user}:{password}".encode()).decode()
