@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import PlanError, RestoreError, WardshipError
 from orchestrator.rollout.asking import PATIENCE, PATIENCE_BACK, Asking
@@ -104,12 +104,13 @@ class Steps:
                 hint=f"mend the host, then: wardship restore {change_set_id}",
             )
         epoch = self.epoch(record)
+        looking = replace(self._looking(epoch), trial=True)
         seen = {
-            State.RESTORED: self._looking(epoch).verdict(record.change_set, "restored"),
+            State.RESTORED: looking.verdict(record.change_set, "restored"),
             State.COMMITTED: Outcome.failed("not looked at"),
         }
         if seen[State.RESTORED].event is not Event.DONE:
-            seen[State.COMMITTED] = self._looking(epoch).verdict(record.change_set, "applied")
+            seen[State.COMMITTED] = looking.verdict(record.change_set, "applied")
         end = next((state for state, one in seen.items() if one.event is Event.DONE), None)
         if end is None:
             told = "; ".join(f"as {state}: {one.because}" for state, one in seen.items())

@@ -175,6 +175,8 @@ def test_clear_is_refused_while_the_checks_fail_and_works_when_they_pass(tmp_pat
         with pytest.raises(RestoreError, match="not well yet"):
             steps.clear(ONE, reason="mended")
         assert bench.journal.record(ONE).state is State.NEEDS_HANDS
+        never = bench.journal.document(ONE, "applied/pacs-a")
+        assert never is None, "what a refused clear saw stands as seen with the new release"
         bench.hospital.call("mend", fault="restored")
         assert steps.clear(ONE, reason="mended") is State.RESTORED
         with pytest.raises(PlanError, match="does not need hands"):
