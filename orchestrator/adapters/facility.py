@@ -21,6 +21,8 @@ from orchestrator.rollout.model import DecisionReport, Diagnosis, HostPhase, Pha
 from orchestrator.rollout.ports import Superseded
 
 #: How long one call waits for a phase on the host, in seconds; it is asked again after that.
+#: Seconds: what was staged is written to its disk, which may be slow (orchestrator/host/settle.py).
+PREPARING = 360
 WAIT = 20
 #: How long a host may look for what is wrong, in seconds.
 DIAGNOSING = 40
@@ -186,6 +188,7 @@ class FacilityHosts:
             host.host,
             ["prepare", "--epoch", str(epoch)],
             stdin=json.dumps(manifest(change_set, host)).encode(),
+            timeout=PREPARING,
         )
         if isinstance(reply, Refused) and reply.refused == "epoch":
             raise Superseded(f"{host.host}: {reply.because}")

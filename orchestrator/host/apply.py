@@ -23,6 +23,7 @@ def run(work: Work) -> None:
     hold.hold(work.host, manifest.services)  # the release may have brought units of its own
     hold.allow_start(work.host)
     work.must("start", manifest.to_release)
+    work.settle()
 
 
 def switch(work: Work, root: str) -> None:

@@ -8,8 +8,9 @@ from typing import Any, Dict, Optional
 from . import change as changes
 from . import epoch, hold, records
 from .host import Host
-from .manifest import parse
+from .manifest import Manifest, parse
 from .outcome import FailedError, RefusedError
+from .settle import settle
 
 BOOT = """[Unit]
 Description=wardship: put back a change that was cut off
@@ -77,6 +78,7 @@ def prepare(host: Host, text: str, *, at: int, caller: "Optional[str]" = None) -
             raise RefusedError("locked", f"change {busy.id} is not finished")
         _write(host, document)
         _install_units(host)
+        _settle(host, manifest)
     return {
         "prepared": manifest.change_set,
         "directory": str(host.layout.change(manifest.change_set).directory),
@@ -111,3 +113,10 @@ def _install_units(host: Host) -> None:
     ran = host.system.run(["systemctl", "--quiet", "enable", "--", *ENABLED])
     if ran.code != 0:
         raise FailedError(f"systemd did not enable the boot units: {ran.reason}")
+
+
+def _settle(host: Host, manifest: Manifest) -> None:
+    """Scripts, files, the new release, this program, its units: staged just now, not synced."""
+    releases = [manifest.switch_root] if manifest.switch_root is not None else []
+    ours = [host.layout.changes, host.layout.units]
+    settle(host.system, [*ours, *map(host.system.at, [host.system.program, *releases])])

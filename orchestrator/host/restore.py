@@ -43,6 +43,7 @@ def run(work: Work) -> None:
     work.must("start", manifest.from_release)
     if work.has("carry"):
         work.must("carry", manifest.from_release)
+    work.settle()
 
 
 def stop(work: Work) -> None:

@@ -10,6 +10,7 @@ from .host import Host
 from .outcome import FailedError
 from .phases import ABSENT
 from .place import Place
+from .settle import settle
 from .system import Ran
 from .volumes import PROVIDERS
 
@@ -58,6 +59,11 @@ class Work:
         ran = self.script(name, release, seconds=None, **extra)
         if ran.code != 0:
             raise FailedError(f"script {name} for {release} failed: {ran.reason}")
+
+    def settle(self) -> None:
+        """What the scripts wrote is on its disk: only then has the phase succeeded."""
+        paths = [self.system.at(path) for path in self.manifest.paths]
+        settle(self.system, [*paths, *(place.live for place in self.places)])
 
     def has(self, name: str) -> bool:
         return (self.change.paths.scripts / name).is_file()

@@ -59,6 +59,8 @@ class LinuxHost(System):
         self.failing: set[str] = set()
         self.unstoppable: set[str] = set()
         self.ran: list[str] = []
+        self.synced: list[set[Path]] = []
+        self.fails_to_sync = False
         self.truth_before: dict[str, str] = {}
         self.started_wrongly: list[str] = []
 
@@ -271,12 +273,17 @@ def _btrfs(machine: LinuxHost, words: list[str], _: str) -> Ran:
     return DONE
 
 
+def _sync(machine: LinuxHost, words: list[str], _: str) -> Ran:
+    machine.synced.append({Path(word) for word in words if word.startswith("/")})
+    return Ran(1, "", "Input/output error") if machine.fails_to_sync else DONE
+
+
 PROGRAMS: dict[str, Callable[[LinuxHost, list[str], str], Ran]] = {
     "systemctl": _systemctl,
     "systemd-run": _systemd_run,
     "nft": _nft,
     "btrfs": _btrfs,
-    "sync": lambda *_: DONE,
+    "sync": _sync,
     "journalctl": lambda *_: Ran(0, "the services' last words\n", ""),
 }
 

@@ -224,6 +224,32 @@ def test_a_lower_epoch_is_refused_by_every_mutating_verb(call: Caller, machine: 
     assert len(machine.disk.effects) == effects
 
 
+def test_what_is_staged_is_on_its_disk_before_prepare_is_done(
+    machine: LinuxHost, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.fails_to_sync = True
+    refused = prepare(Caller(machine, capsys), monkeypatch, manifest(), code=1)
+    assert refused["because"] == "not everything is on its disk: Input/output error"
+    (written,) = machine.synced
+    assert {machine.at(path) for path in ("/var/lib/wardship/changes", "/opt/pacs")} <= written
+
+
+@pytest.mark.parametrize("phase", ["apply", "restore"])
+def test_a_phase_has_not_succeeded_before_what_its_scripts_wrote_is_on_its_disk(
+    phase: str, call: Caller, machine: LinuxHost
+) -> None:
+    forward(call, *(FORWARD[:2] if phase == "apply" else FORWARD))
+    if phase == "restore":
+        call.decide("restore")
+    machine.fails_to_sync = True
+    report = call.phase(phase)
+    assert (report["state"], report["because"]) == (
+        "failed",
+        "not everything is on its disk: Input/output error",
+    )
+    assert machine.at("/data/live") in machine.synced[-1]
+
+
 def test_a_higher_epoch_is_kept(call: Caller) -> None:
     call.epoch = 9
     call.phase("quiesce")
