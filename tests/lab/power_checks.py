@@ -20,6 +20,8 @@ from orchestrator.lab.host import forget_containers
 from orchestrator.lab.run import attempt, until
 from tests.lab.power_cycle import PROGRAM
 
+#: Its container's, apart from those of the lab whose tests run beside it.
+LAB = f"{os.environ.get('WARDSHIP_TEST_LAB', 'tests')}-power"
 BOOTING = 120.0
 RELEASES = {"committed": "2.0", "restored": "1.0"}
 SETTINGS = {"committed": "new\n", "restored": "old\n"}
@@ -119,9 +121,9 @@ class Survivor:
 def booted(root: Path, log: Path) -> Iterator[Survivor]:
     """The disk's own system, running until the end of the block; then cut off again."""
     script = log.with_suffix(".sh")
-    cage = Cage("power", "cut")
+    cage = Cage(LAB, "cut")
     argv = [
-        *("systemd-nspawn", "--quiet", "--boot", f"--directory={root}", "--machine=power-cut"),
+        *("systemd-nspawn", "--quiet", "--boot", f"--directory={root}", f"--machine={LAB}-cut"),
         *("--register=no", "--keep-unit", "--capability=CAP_NET_ADMIN", "--private-network"),
         *("--console=pipe", "--resolv-conf=off", "--timezone=off", "--link-journal=no"),
     ]
@@ -134,7 +136,7 @@ def booted(root: Path, log: Path) -> Iterator[Survivor]:
     finally:
         cage.kill()
         cage.remove()
-        forget_containers("power")
+        forget_containers(LAB)
 
 
 def assert_ended_well(host: Survivor, promised: Promised, before: dict[str, str]) -> str:
