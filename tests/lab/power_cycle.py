@@ -131,7 +131,7 @@ def install(tree: Path, *, fsync: bool) -> None:
         _forget_fsync(program)
     scripts = small_product.scripts()
     limits = dict.fromkeys(("quiesce", "snapshot", "apply", "restore", "open"), LIMIT)
-    manifest = small_product.manifest("small-0", **limits)
+    manifest = small_product.manifest("small-0", small_product.DATA, **limits)
     put(run, "/opt/power/scripts.json", json.dumps(scripts).encode())
     put(run, "/opt/power/manifest.json", json.dumps(manifest).encode())
     put(run, "/opt/power/work.py", (MARKER + WORK).encode())
