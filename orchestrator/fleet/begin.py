@@ -49,24 +49,29 @@ def write(files: dict[Path, bytes], directory: Path) -> None:
 
     Raises:
         FleetError: something is there.
+        OSError: it could not be written; nothing of it is left.
     """
     _refuse_unless_empty(directory)
     was_there = directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     partial = directory / _PARTIAL
     shutil.rmtree(partial, ignore_errors=True)  # of one that was cut off
+    shown: list[Path] = []
     try:
         for relative, content in files.items():
             path = partial / relative
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        for path in sorted(partial.iterdir(), key=lambda each: each.name == _LAST):
-            path.rename(directory / path.name)
+        whole = sorted(partial.iterdir(), key=lambda each: each.name == _LAST)
+        shown.extend(path.rename(directory / path.name) for path in whole)
         partial.rmdir()
-    except OSError:
+    except OSError as error:
+        for path in shown:
+            path.rename(partial / path.name)
         shutil.rmtree(partial, ignore_errors=True)
         if not was_there and not any(directory.iterdir()):
             directory.rmdir()
+        error.filename = error.filename or str(directory)  # a full disk does not name one
         raise
 
 
@@ -83,6 +88,11 @@ def _refuse_unless_empty(directory: Path) -> None:
         raise FleetError(
             f"{directory}: is a fleet already, and stays as it is",
             hint=f"look at it: wardship --fleet {directory} fleet check",
+        )
+    if there and (directory / _PARTIAL).exists():
+        raise FleetError(
+            f"{directory}: an init was cut off here, and left {', '.join(there)}",
+            hint=f"remove them and {_PARTIAL}, then again: wardship init {directory}",
         )
     if there:
         raise FleetError(

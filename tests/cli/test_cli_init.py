@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -160,6 +161,33 @@ def test_an_init_that_was_killed_is_begun_again(run: Run, tmp_path: Path) -> Non
     left.mkdir(parents=True)
     assert run("init", tmp_path / "fleet").code == 0
     assert not left.exists()
+
+
+def test_an_init_that_was_killed_while_files_appeared_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "fleet" / ".wardship-init").mkdir(parents=True)
+    (tmp_path / "fleet" / "README.md").write_text("x")
+    said = run("init", tmp_path / "fleet")
+    assert said.code == 10
+    assert "an init was cut off here, and left README.md" in said.err
+
+
+@pytest.mark.parametrize("call", ["write_bytes", "rename"])
+def test_a_full_disk_is_no_bug_and_leaves_nothing(
+    call: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = getattr(Path, call), [3]
+
+    def full(path: Path, *arguments: object) -> object:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, *arguments)
+
+    monkeypatch.setattr(Path, call, full)
+    said = run("init", tmp_path / "fleet")
+    assert said.code == 74, said.err
+    assert f"{tmp_path / 'fleet'}: No space left on device" in said.err
+    assert not (tmp_path / "fleet").exists()
 
 
 def test_a_fleet_is_named_after_its_directory() -> None:
