@@ -44,6 +44,20 @@ def import_(
     sheet: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which sheet of a workbook.")
     ] = None,
+    netbox: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="From NetBox, in place of a list; its token is in NETBOX_TOKEN."
+        ),
+    ] = None,
+    roles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role",
+            metavar="KIND=SLUG",
+            help="NetBox's role of host (pacs), modality, workstation; may be repeated.",
+        ),
+    ] = None,
     to_fill_in: Annotated[
         Path | None,
         typer.Option("--template", metavar="FILE", help="Write a table to fill in, and end."),
@@ -57,13 +71,18 @@ def import_(
     if to_fill_in is not None:
         _write_template(to_fill_in)
         return
+    directory = into or of(context).directory
+    if netbox is not None:
+        if file is not None or sheet is not None:
+            raise FleetError("a list and NetBox", hint="one import after the other")
+        _bring_netbox(netbox, directory, roles or [], replace=replace)
+        return
     if file is None:
         raise FleetError(
             "nothing to import",
             hint="name a list: wardship fleet import FILE; a table to fill in:"
             " wardship fleet import --template FILE.xlsx",
         )
-    directory = into or of(context).directory
     _bring(file, directory, sheet=sheet, replace=replace)
 
 
@@ -77,6 +96,30 @@ def _bring(file: Path, directory: Path, *, sheet: str | None, replace: bool) -> 
     made = draft(rows, upon)
     made.told += told
     _take_over(made, directory, source=file.name, replace=replace)
+
+
+def _bring_netbox(url: str, directory: Path, said: list[str], *, replace: bool) -> None:
+    from orchestrator.adapters import netbox
+    from orchestrator.fleet.importers.draft import draft
+
+    roles = dict(netbox.ROLES)
+    for each in said:
+        kind, _, slug = each.partition("=")
+        if kind not in roles or not slug:
+            raise FleetError(
+                f"--role {each}: no role of a kind",
+                hint=f"KIND=SLUG, KIND one of {', '.join(roles)}",
+            )
+        roles[kind] = slug
+    upon = foundations(directory)
+    with console.status("asking NetBox"):
+        rows = netbox.read(url, roles)
+    if not rows:
+        raise FleetError(
+            f"NetBox has no machine with a role of {', '.join(roles.values())}",
+            hint="--role host=SLUG names your own",
+        )
+    _take_over(draft(rows, upon), directory, source="NetBox", replace=replace)
 
 
 def _take_over(made: Draft, directory: Path, *, source: str, replace: bool) -> None:
