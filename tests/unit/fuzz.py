@@ -34,6 +34,9 @@ PIECES: tuple[bytes, ...] = tuple(
 )  # fmt: skip
 
 
+Damaged = Callable[[random.Random], bytes]
+
+
 def damaged(text: bytes, dice: random.Random) -> bytes:
     """The text after one to six accidents."""
     for _ in range(dice.choice((1, 1, 1, 2, 3, 6))):
