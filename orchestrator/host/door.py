@@ -4,6 +4,10 @@ From other machines: refused with a reset, both ends of what is established too,
 tracking is asked. Over loopback: whoever is neither the verifier's uid nor root, as whom the
 scripts prove their start. Packets without an owner (the end of a closed connection) pass, else the
 verifier's own connections could not close; and resets pass, which are how we refuse.
+
+Where it closes on a clinic, nobody new is let in first; who is in has a few seconds to end. What
+stays is then ended on both sides: a product whose peer only fell silent would wait for it, half a
+minute and more, before it stops.
 """
 
 from __future__ import annotations
@@ -11,18 +15,33 @@ from __future__ import annotations
 import json
 from typing import Sequence
 
-from . import records
+from . import guests, records
 from .host import Host
 from .manifest import Manifest
 from .outcome import FailedError
 
 TABLE = "inet wardship"
 OPEN, SHUT, UNKNOWN = "open", "shut", "unknown"
+#: How long those who are in may take to end, in seconds.
+GRACE = 5.0
+
+
+def nobody_new(ports: Sequence[int]) -> str:
+    """What nft loads while those who are in may end: no connection begins from outside."""
+    return f"""table {TABLE}
+delete table {TABLE}
+table {TABLE} {{
+  chain from_outside {{
+    type filter hook input priority -10; policy accept;
+    iif != lo tcp dport {_set(ports)} tcp flags & (syn | ack) == syn reject with tcp reset
+  }}
+}}
+"""
 
 
 def rules(ports: Sequence[int], verifier_uid: int) -> str:
     """What nft loads, in one transaction, in place of what was there."""
-    these = "{ " + ", ".join(str(port) for port in ports) + " }"
+    these = _set(ports)
     refuse = "reject with tcp reset"
     insiders = "{ " + ", ".join(str(uid) for uid in sorted({0, verifier_uid})) + " }"
     return f"""table {TABLE}
@@ -41,8 +60,12 @@ table {TABLE} {{
 """
 
 
-def shut(host: Host, manifest: Manifest) -> None:
-    """Shut the door, now and at every boot; again does no harm.
+def _set(ports: Sequence[int]) -> str:
+    return "{ " + ", ".join(str(port) for port in ports) + " }"
+
+
+def shut(host: Host, manifest: Manifest) -> str:
+    """Shut the door, now and at every boot; again does no harm. What became of who was in.
 
     Raises:
         FailedError: it is not proved shut.
@@ -54,7 +77,32 @@ def shut(host: Host, manifest: Manifest) -> None:
     }
     if records.read(host.layout.door) != {"schema": 1, **record}:
         records.write(host.disk, host.layout.door, record)
+    told = "" if _is_in_kernel(host) else _let_end(host, manifest.ports)
     load(host)
+    return told + _end(host, manifest.ports)
+
+
+def _let_end(host: Host, ports: Sequence[int]) -> str:
+    """Let nobody new in, and wait for those who are."""
+    if host.system.run(["nft", "-f", "-"], stdin=nobody_new(ports)).code != 0:
+        return ""  # the door itself says why
+    began = host.system.monotonic()
+    waited = 0.0
+    while waited < GRACE and guests.connected(host.system, ports):
+        host.system.sleep(0.1)
+        waited = host.system.monotonic() - began
+    return f"; waited {waited:.1f} s for who was connected" if waited else ""
+
+
+def _end(host: Host, ports: Sequence[int]) -> str:
+    """End what is left; it only makes the stop quicker, so that nothing fails by it."""
+    left = guests.connected(host.system, ports)
+    if left is None:
+        return "; who is connected is not known: ss does not tell"
+    if not left:
+        return ""
+    guests.end(host.system, ports)
+    return f"; ended for {', '.join(left[:5])}{' and others' if len(left) > 5 else ''}"
 
 
 def load(host: Host) -> None:

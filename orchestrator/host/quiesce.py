@@ -58,8 +58,8 @@ def run(work: Work) -> None:
     hold.forbid_start(work.host)
     hold.hold(work.host, manifest.services)
     work.note("autostart held")
-    door.shut(work.host, manifest)
-    work.note(f"door shut: {', '.join(map(str, manifest.ports))}")
+    guests = door.shut(work.host, manifest)
+    work.note(f"door shut: {', '.join(map(str, manifest.ports))}{guests}")
     census = work.change.paths.census_before
     work.must("stop", manifest.from_release, WARDSHIP_CENSUS=str(census))
     prove_stopped(work)

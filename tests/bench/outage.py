@@ -1,9 +1,8 @@
 """How long a clinic is out: changes and restores by wardship, and the same by hand, in turn.
 
 On a real lab host, with a small archive and a large one. A modality sends all the while, every
-tenth of a second; its gaps are the figures. By hand is a shell script that shuts the door, stops,
-snapshots, switches, starts, waits until the archive answers and opens: no check, no proof, no
-record, no way back after a power cut. What wardship's checks took is its own journal's word.
+tenth of a second; its gaps are the figures. By hand is ``tests/bench/by_hand.py``, without checks
+and with those of the plan. What wardship's checks took is its own journal's word.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,38 +25,12 @@ from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY_NAME
 from orchestrator.lab.provision import install
 from orchestrator.report.timeline import activities
 from orchestrator.rollout.model import Record, State
+from tests.bench import by_hand
 from tests.bench.figures import RESULTS, ROOT, Taking, keep
 from tests.lab.pacs import CACHE, LABS, Pacs, count, wait_for
 
 HOST = "pacs-a"
-OLD, NEW = "1.10.1", "1.12.7"
 DATA_MIB = 16384
-SHUT = """
-nft add table inet byhand
-nft add chain inet byhand in '{ type filter hook input priority -5; }'
-nft add rule inet byhand in iifname != lo tcp dport '{ 4242, 8042 }' reject with tcp reset
-systemctl stop orthanc.service postgresql@15-main.service
-"""
-START = """
-systemctl start postgresql@15-main.service orthanc.service
-until curl -s -o /dev/null http://127.0.0.1:8042/system && ss -Hltn sport = :4242 | grep -q .
-do sleep 0.1; done
-nft delete table inet byhand
-"""
-CHANGE = f"""set -e
-{SHUT}
-btrfs -q subvolume snapshot -r /data/live /data/byhand
-sync --file-system /data
-ln -sfn {NEW} /opt/orthanc/current
-{START}"""
-RESTORE = f"""set -e
-{SHUT}
-mv /data/live /data/byhand-failed
-btrfs -q subvolume snapshot /data/byhand /data/live
-sync --file-system /data
-ln -sfn {OLD} /opt/orthanc/current
-{START}"""
-TIDY = "btrfs -q subvolume delete /data/byhand /data/byhand-failed"
 BALLAST = """set -e
 mkdir /data/live/orthanc/ballast
 for i in $(seq {count}); do head -c 256M /dev/urandom > /data/live/orthanc/ballast/$i; done
@@ -83,7 +57,7 @@ def main() -> None:
         for size in (0, wanted.large):
             _archive(pacs, size)
             for _ in range(wanted.rounds):
-                _round(pacs, f"{size / 1024:.0f} GiB" if size else "small", taking)
+                _round(pacs, f"{size / 1024:g} GiB" if size else "small", taking)
     finally:
         lab.down()
     keep(taking.result(), wanted.out)
@@ -92,31 +66,29 @@ def main() -> None:
 def _archive(pacs: Pacs, mib: int) -> None:
     """The hospital as found, the next release beside its own, and so much more stored."""
     pacs.reset()
-    install(pacs.run, artifacts.build(NEW, cache=CACHE, say=print))
+    install(pacs.run, artifacts.build(by_hand.NEW, cache=CACHE, say=print))
     if mib:
         pacs.run(["sh", "-c", BALLAST.format(count=mib // 256)])
 
 
 def _round(pacs: Pacs, size: str, taking: Taking) -> None:
-    by_hand = _gap(pacs, lambda: _by_hand(pacs, CHANGE))
-    taking.add(f"{size}, change: by hand", by_hand)
-    back_by_hand = _gap(pacs, lambda: _by_hand(pacs, RESTORE))
-    pacs.run(["sh", "-c", TIDY])
+    bare = {what: _gap(pacs, partial(_script, pacs, what)) for what in by_hand.RELEASE}
+    pacs.run(["sh", "-c", by_hand.tidy()])
+    _checked(pacs, "prepare")
+    checked = {what: _gap(pacs, partial(_checked, pacs, what)) for what in by_hand.RELEASE}
     plan = pacs.plan()
-    gap = _gap(pacs, lambda: _wardship(pacs, "run", plan))
-    checks = _seconds(pacs.the_record(), State.VERIFYING)
-    _tell(taking, f"{size}, change", by_hand, gap, checks)
-    taking.add(f"{size}, restore: by hand", back_by_hand)
+    ours = {"change": _gap(pacs, lambda: _wardship(pacs, "run", plan))}
+    checks = {"change": _seconds(pacs.the_record(), State.VERIFYING)}
     change = pacs.the_record().change_set.id
-    gap = _gap(pacs, lambda: _wardship(pacs, "restore", change, "--reason", "bench"))
-    checks = _seconds(pacs.the_record(), State.CONFIRMING)
-    _tell(taking, f"{size}, restore", back_by_hand, gap, checks)
-
-
-def _tell(taking: Taking, what: str, by_hand: float, gap: float, checks: float) -> None:
-    taking.add(f"{what}: wardship", gap, beside=f"{what}: by hand")
-    taking.add(f"{what}: of that, checks", checks)
-    taking.add(f"{what}: overhead beyond both", gap - checks - by_hand)
+    ours["restore"] = _gap(pacs, lambda: _wardship(pacs, "restore", change, "--reason", "bench"))
+    checks["restore"] = _seconds(pacs.the_record(), State.CONFIRMING)
+    for what in by_hand.RELEASE:
+        name = f"{size}, {what}"
+        taking.add(f"{name}: by hand, no checks", bare[what])
+        taking.add(f"{name}: by hand, checked", checked[what])
+        taking.add(f"{name}: wardship", ours[what], beside=f"{name}: by hand, checked")
+        taking.add(f"{name}, of wardship's: checks", checks[what])
+        taking.add(f"{name}: overhead", ours[what] - checked[what])
 
 
 def _seconds(record: Record, state: State) -> float:
@@ -127,8 +99,16 @@ def _seconds(record: Record, state: State) -> float:
     return last.seconds
 
 
-def _by_hand(pacs: Pacs, script: str) -> None:
-    pacs.run(["sh", "-c", script])
+def _script(pacs: Pacs, what: str) -> None:
+    pacs.run(["sh", "-c", by_hand.script(what)])
+
+
+def _checked(pacs: Pacs, what: str) -> None:
+    lab = pacs.demo.lab
+    program = [sys.executable, "-m", "tests.bench.by_hand", what]
+    subprocess.run(
+        [*lab.enter_argv(), *program, "--lab", lab.name, "--host", pacs.host], cwd=ROOT, check=True
+    )
 
 
 def _wardship(pacs: Pacs, *arguments: str) -> None:

@@ -58,6 +58,8 @@ class LinuxHost(System):
         self.hanging: set[str] = set()
         self.failing: set[str] = set()
         self.unstoppable: set[str] = set()
+        #: Who is connected from elsewhere, and when that ends by itself.
+        self.guests: dict[str, float] = {}
         self.ran: list[str] = []
         self.synced: list[set[Path]] = []
         self.fails_to_sync = False
@@ -261,6 +263,13 @@ def _nft(machine: LinuxHost, words: list[str], stdin: str) -> Ran:
     return Ran(0, json.dumps({"nftables": [{"metainfo": {}}, *tables]}), "")
 
 
+def _ss(machine: LinuxHost, words: list[str], _: str) -> Ran:
+    here = [guest for guest, until in machine.guests.items() if machine.clock < until]
+    if "K" in words[0]:
+        machine.guests = {}
+    return Ran(0, "".join(f"0 0 10.0.0.1:4242 {guest}\n" for guest in here), "")
+
+
 def _btrfs(machine: LinuxHost, words: list[str], _: str) -> Ran:
     paths = [Path(word) for word in words if word.startswith("/")]
     if words[1] == "snapshot":
@@ -282,6 +291,7 @@ PROGRAMS: dict[str, Callable[[LinuxHost, list[str], str], Ran]] = {
     "systemctl": _systemctl,
     "systemd-run": _systemd_run,
     "nft": _nft,
+    "ss": _ss,
     "btrfs": _btrfs,
     "sync": _sync,
     "journalctl": lambda *_: Ran(0, "the services' last words\n", ""),
