@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.fleet.problems import Problem
-from orchestrator.fleet.yamlfile import Document, Loc, read_yaml
+from orchestrator.fleet.yamlfile import Document, read_yaml
+from orchestrator.fleet.yamlreader import Loc
 
 _INSIDE = ("block", "rescue", "always")
 _HIDES = {

@@ -11,7 +11,8 @@ from orchestrator.fleet.mandate import Mandate
 from orchestrator.fleet.model import Facility, FleetSettings, Host, SecretRef
 from orchestrator.fleet.problems import Problem
 from orchestrator.fleet.roles import RoleFiles
-from orchestrator.fleet.yamlfile import Document, Loc
+from orchestrator.fleet.yamlfile import Document
+from orchestrator.fleet.yamlreader import Loc
 
 
 @dataclass(frozen=True)

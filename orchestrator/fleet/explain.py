@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.fleet.problems import MOST, Problem, quoted
-from orchestrator.fleet.yamlfile import Document, Loc, may_be_secret
+from orchestrator.fleet.yamlfile import Document
+from orchestrator.fleet.yamlreader import Loc, may_be_secret
 
 _WORDS = {
     r"^[a-z][a-z0-9-]{0,39}$": "small letters, digits and '-', a letter first, at most 40",

@@ -15,7 +15,7 @@ from orchestrator.fleet import rules_role, rules_tls
 from orchestrator.fleet.declared import Declared
 from orchestrator.fleet.mandate import Order
 from orchestrator.fleet.problems import Problem
-from orchestrator.fleet.yamlfile import Loc
+from orchestrator.fleet.yamlreader import Loc
 
 #: A file and the part of it: what line that is, is looked up only for a problem.
 Place = tuple[str, Loc]

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from orchestrator.fleet.declared import Declared
 from orchestrator.fleet.model import DicomTls, Host
 from orchestrator.fleet.problems import Problem
-from orchestrator.fleet.yamlfile import LARGEST_FILE, Loc, outside
+from orchestrator.fleet.yamlfile import LARGEST_FILE, outside
+from orchestrator.fleet.yamlreader import Loc
 
 
 def certificates_are_there(d: Declared) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from orchestrator.fleet.importers.columns import COLUMNS, FAMILIES, KINDS, Colum
 from orchestrator.fleet.importers.rows import Cell, Row, Told, shown, tell
 from orchestrator.fleet.load import Foundations
 from orchestrator.fleet.roles import RoleFiles, is_reserved
-from orchestrator.fleet.yamlfile import Loc
+from orchestrator.fleet.yamlreader import Loc
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _WANTED_NAME = "small letters, digits and '-', a letter first, at most 40"
@@ -67,14 +67,9 @@ class Draft:
                 here = here.setdefault(part, value if last else fresh)
             self.origins[facility].setdefault(loc[: at + 1], cell)
         self.origins[facility][loc] = cell
-        inside = (
-            value
-            if isinstance(value, dict)
-            else range(len(value))
-            if isinstance(value, list)
-            else ()
-        )
-        self.origins[facility] |= {(*loc, part): cell for part in inside}
+        if isinstance(value, dict | list):
+            inside = value if isinstance(value, dict) else range(len(value))
+            self.origins[facility] |= {(*loc, part): cell for part in inside}
 
     def take(self, facility: str, loc: Loc, row: Row, column: Column) -> None:
         """A cell's value to its place, if something is in it."""
@@ -292,9 +287,7 @@ def _ae(made: Draft, facility: str, row: Row) -> None:
         return
     if name is None or name not in hosts:
         listed = ", ".join(map(shown, hosts)) or "none in this list"
-        said = (
-            f"no host {shown(name)} at" if name is not None else "missing: which host knows it at"
-        )
+        said = "missing: which host knows it at" if name is None else f"no host {shown(name)} at"
         told = f"host: {said} {facility}, expected one of its rows of kind host: {listed}"
         made.told.append(tell(cell or row.name, told))
         return
