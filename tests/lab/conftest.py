@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from orchestrator.lab import faults
-from tests.lab.pacs import Pacs, make_lab
+from tests.lab.pacs import Pacs, lab_name, make_lab
 from tests.lab.ward import Ward
 
 
 @pytest.fixture(scope="session")
 def hospital() -> Iterator[Pacs]:
-    """The lab ``WARDSHIP_TEST_LAB``, else ``tests``, one each for tests that run side by side.
-
-    Its host has PAM and logind.
-    """
-    name = os.environ.get("WARDSHIP_TEST_LAB", "tests")
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    demo = make_lab(f"{name}{worker}", "pacs-b")
+    """A lab of its own for tests that run side by side. Its host has PAM and logind."""
+    demo = make_lab(lab_name(), "pacs-b")
     try:
         yield Pacs(demo, "pacs-b")
     finally:

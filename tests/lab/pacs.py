@@ -241,6 +241,12 @@ def count(manifest: Path) -> int:
     return sum(isinstance(line, Acknowledged) for line in modality.read(manifest))
 
 
+def lab_name(of: str = "") -> str:
+    """A lab's name that is this run's, and this worker's, own: ``WARDSHIP_TEST_LAB``, or tests."""
+    run = os.environ.get("WARDSHIP_TEST_LAB", "tests")
+    return f"{run}{os.environ.get('PYTEST_XDIST_WORKER', '')}{of}"
+
+
 def make_lab(name: str, *hosts: str) -> Demo:
     """A lab with these hospitals in it."""
     lab = Lab(name, state=LABS, cache=CACHE, say=print)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator.rollout.model import State
-from tests.lab.pacs import Pacs, make_lab
+from tests.lab.pacs import Pacs, lab_name, make_lab
 
 HOST = "pacs-c"
 
 
 @pytest.fixture(scope="module")
 def plain_hospital() -> Iterator[Pacs]:
-    demo = make_lab("copies", HOST)
+    demo = make_lab(lab_name("copies"), HOST)
     try:
         yield Pacs(demo, HOST)
     finally:

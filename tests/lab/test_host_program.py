@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from itertools import count
-from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
@@ -21,6 +19,7 @@ from orchestrator.lab.hospital import Lab
 from orchestrator.lab.model import HostSpec, Login
 from orchestrator.lab.run import until
 from tests.lab import small_product
+from tests.lab.pacs import CACHE, LABS, lab_name
 from tests.lab.small_product import SERVICE
 
 HOST = HostSpec("pacs-b", IPv4Address("10.77.0.12"), Login.SESSIONS)
@@ -143,8 +142,7 @@ class Target:
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    cache = Path(os.environ.get("WARDSHIP_CACHE", Path.home() / ".cache" / "wardship"))
-    lab = Lab("hostprogram", state=Path("/var/lib/wardship-lab"), cache=cache)
+    lab = Lab(lab_name("program"), state=LABS, cache=CACHE)
     lab.down()
     try:
         lab.up([HOST])

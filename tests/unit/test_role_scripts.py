@@ -26,6 +26,9 @@ state="$UNITS/$unit"
 case "$1" in
 show) echo "LoadState=loaded"; echo "ActiveState=$(cat "$state")"; echo "MainPID=0" ;;
 start|restart) echo "$1 $unit" >>"$UNITS/log"
+    if [ -e "$state.refused" ]; then
+        echo failed >"$state"; echo 'See "systemctl status' "$unit"'"' >&2; exit 1
+    fi
     if [ -e "$state.broken" ]; then echo failed >"$state"; else echo active >"$state"; fi ;;
 stop) echo "stop $unit" >>"$UNITS/log"
     # As systemd does: what has failed stays failed.
@@ -201,6 +204,24 @@ def test_start_tells_the_last_error_that_the_product_logged(machine: Machine) ->
     ended = machine.run("start", WARDSHIP_RELEASE="1.12.7")
     assert ended.returncode == 1
     assert ended.stderr == f"{PRODUCT} is failed: the cause\n"
+
+
+@pytest.mark.parametrize(
+    ("logged", "told"),
+    [
+        ("E0101 1 main a.cpp:9] the cause\n", "the cause"),
+        ("", f'systemctl start {PRODUCT}: See "systemctl status {PRODUCT}"'),
+    ],
+)
+def test_what_the_product_logged_is_told_before_what_systemd_says_of_it(
+    machine: Machine, logged: str, told: str
+) -> None:
+    (machine.units / f"{PRODUCT}.refused").write_text("")
+    machine.orthanc.version = "none"
+    (machine.change.parent / "logs/Orthanc.log.1").write_text(logged)
+    ended = machine.run("start", WARDSHIP_RELEASE="1.12.7")
+    assert ended.returncode == 1
+    assert ended.stderr == f"{PRODUCT} is failed: {told}\n"
 
 
 def test_start_tells_a_dicom_port_that_stays_shut(machine: Machine) -> None:
