@@ -50,8 +50,10 @@ check: venv ## What needs no root: lint, types, imports, unit, golden and comman
 	@$(TOGETHER) $(CHECKS)
 	@echo "make check: everything passed"
 
-bench: venv ## The figures of docs/benchmarks.md, taken again; results in .bench
+bench: root venv ## The figures of docs/benchmarks.md, taken again, results in .bench (root, half an hour)
 	@$(BIN)/python -m tests.bench.plan
+	@$(BIN)/python -m tests.bench.outage
+	@$(BIN)/python -m tests.bench.controller
 
 check-tests: venv
 	@echo "== unit, golden and command-line tests"
