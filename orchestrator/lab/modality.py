@@ -164,16 +164,20 @@ class Modality:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The process. SIGTERM and SIGINT end it, with everything written."""
-    asked = _arguments().parse_args(argv)
-    address, _, port = asked.peer.rpartition(":")
-    peer = Peer(
-        address, int(port), asked.called, calling=asked.calling, timeout=_TIMEOUT, tls=_tls(asked)
-    )
-    modality = Modality(sender(peer), asked.manifest, interval=asked.interval)
+    asked = arguments().parse_args(argv)
+    modality = Modality(sender(archive(asked)), asked.manifest, interval=asked.interval)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: modality.stop())
     modality.run(images(asked.calling, seed=asked.seed))
     return 0
+
+
+def archive(asked: argparse.Namespace) -> Peer:
+    """Whom a modality with these ``arguments`` calls."""
+    address, _, port = asked.peer.rpartition(":")
+    return Peer(
+        address, int(port), asked.called, calling=asked.calling, timeout=_TIMEOUT, tls=_tls(asked)
+    )
 
 
 def _tls(asked: argparse.Namespace) -> Tls | None:
@@ -183,7 +187,8 @@ def _tls(asked: argparse.Namespace) -> Tls | None:
     return Tls(asked.tls_ca.read_text("ascii"), asked.tls_name, *texts)
 
 
-def _arguments() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
+    """What the process is told: whom to call, as whom, and where to keep its list."""
     parser = argparse.ArgumentParser(prog="modality", description=__doc__)
     parser.add_argument("--peer", required=True, metavar="HOST:PORT")
     parser.add_argument("--called", required=True, metavar="AET")

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 from orchestrator.lab.model import MODALITY, MODALITY_NAME
 from orchestrator.rollout.model import State
-from tests.lab.pacs import HOSTS, Pacs, wait_for
+from tests.lab.pacs import CHECKOUT, Pacs, wait_for
 
-CONNECT = """
-import socket, sys
-with socket.create_connection((sys.argv[1], 4242), 5) as peer:
-    peer.settimeout(200)
-    print("connected", flush=True)
+#: A modality that keeps one association and goes on with it until it is ended.
+STAYS = """
+import sys, time
+from orchestrator.errors import WardshipError
+from orchestrator.lab import modality
+from orchestrator.wire.dicom import DicomClient
+with DicomClient(modality.archive(modality.arguments().parse_args(sys.argv[1:]))) as client:
     try:
-        print("closed" if peer.recv(1) == b"" else "answered", flush=True)
-    except OSError as error:
-        print(type(error).__name__, flush=True)
+        client.echo()
+        print("associated", flush=True)
+        while True:
+            client.echo()
+            time.sleep(0.2)
+    except WardshipError:
+        print("ended", flush=True)
 """
 
 
 def test_a_modality_that_stays_connected_is_ended_and_told(pacs: Pacs) -> None:
-    address = next(str(spec.address) for spec in HOSTS if spec.name == pacs.host)
-    argv = [*pacs.demo.lab.enter_argv(MODALITY_NAME), sys.executable, "-c", CONNECT, address]
+    argv = [*pacs.demo.lab.enter_argv(MODALITY_NAME), sys.executable, "-c", STAYS]
+    argv += [*pacs.demo.modality_argv(pacs.host), "--manifest", os.devnull]
     plan = pacs.plan()
     with pacs.start("run", plan) as run:
         wait_for("the baseline", lambda: pacs.reached(State.BASELINE, None))
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as modality:
-            assert modality.stdout is not None
-            assert modality.stdout.readline() == "connected\n", "the door was shut too early"
-            assert modality.stdout.readline() == "ConnectionResetError\n"
+        with subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as modality:
+            told, _ = modality.communicate(timeout=100)
+            assert told.splitlines() == ["associated", "ended"]
         said, _ = run.communicate(timeout=200)
     assert run.returncode == 0, said
     log = pacs.run(["sh", "-c", "cat /var/lib/wardship/changes/*/phases/quiesce.log"]).decode()
