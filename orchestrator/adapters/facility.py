@@ -1,7 +1,7 @@
 """The hosts of a facility, as the rollout sees them: Ansible prepares, the host program acts.
 
-Decides how a change set is told to a host (the manifest) and what a host's answer means to the
-rollout. Refuses to read an answer that is none as anything but *unreachable*.
+Decides what a host's answer means to the rollout. Refuses to read an answer that is none as
+anything but *unreachable*.
 """
 
 from __future__ import annotations
@@ -10,25 +10,31 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import JsonValue
 
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
+from orchestrator.adapters.orders import CHANGES, manifest, variables
 from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
 from orchestrator.plan.model import ChangeSet, HostChange, Refusal
-from orchestrator.rollout.model import DecisionReport, Diagnosis, HostPhase, PhaseReport, Proposal
+from orchestrator.rollout.model import (
+    CONTROLLER,
+    DecisionReport,
+    Diagnosis,
+    HostPhase,
+    PhaseReport,
+    Proposal,
+)
 from orchestrator.rollout.ports import Superseded
 
-#: How long one call waits for a phase on the host, in seconds; it is asked again after that.
 #: Seconds: what was staged is written to its disk, which may be slow (orchestrator/host/settle.py).
 PREPARING = 360
+#: How long one call waits for a phase on the host, in seconds; it is asked again after that.
 WAIT = 20
 #: How long a host may look for what is wrong, in seconds.
 DIAGNOSING = 40
 #: A shell's exit code for a program that is not there. (sudo ends with 1 and says so in words.)
 _NO_SUCH_PROGRAM = 127
-CHANGES = "/var/lib/wardship/changes"
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,8 @@ class FacilityHosts:
             timeout=WAIT + 25,
         )
         if isinstance(reply, Done):
-            known = {name: reply.data.get(name) for name in ("state", "because", "seconds")}
+            names = ("state", "because", "seconds", "ended_ago")
+            known = {name: reply.data.get(name) for name in names}
             return PhaseReport.model_validate({**known, "output": reply.data.get("output") or ""})
         if isinstance(reply, Refused):
             return PhaseReport(state="refused", refused=reply.refused, because=reply.because)
@@ -120,7 +127,7 @@ class FacilityHosts:
         """Over a connection of its own: a decision is not made through one that may be dead."""
         reply = self.program.call(
             change_set.anchor.host,
-            ["decide", *_of(change_set, epoch), "--propose", proposal, "--by", "controller",
+            ["decide", *_of(change_set, epoch), "--propose", proposal, "--by", CONTROLLER,
              "--because", because[:1000]],
             fresh=True,
         )  # fmt: skip
@@ -236,48 +243,6 @@ def _unsaid(outcome: HostOutcome, host: HostChange) -> tuple[str, ...]:
         *unsaid,
         *(["nobody looked at the archives"] if archives and "archives" not in said else []),
     )
-
-
-def variables(
-    change_set: ChangeSet, host: HostChange, *, depot: Path, host_program: Path
-) -> dict[str, JsonValue]:
-    """What the verbs of a change are told, beside the inventory (docs/roles.md)."""
-    artifact = host.artifact
-    return {
-        "wardship_change_set": change_set.id,
-        "wardship_change_dir": f"{CHANGES}/{change_set.id}",
-        "wardship_from_release": host.from_release,
-        "wardship_to_release": host.to_release,
-        "wardship_host_program_path": str(host_program),
-        "wardship_artifact": {
-            "path": str(depot / artifact.file),
-            "file": artifact.file,
-            "sha256": artifact.sha256,
-            "size": artifact.size,
-        },
-    }
-
-
-def manifest(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
-    """What a host must know of its part in a change set (docs/host-program.md)."""
-    return {
-        "schema": 1,
-        "change_set": change_set.id,
-        "facility": change_set.facility,
-        "host": host.host,
-        "product": host.product,
-        "from_release": host.from_release,
-        "to_release": host.to_release,
-        "switch": {"kind": "rename", "root": host.root},
-        "install": [one.model_dump() for one in host.install],
-        "services": list(host.services),
-        "provider": host.snapshot,
-        "volumes": [volume.model_dump(mode="json", by_alias=True) for volume in host.volumes],
-        "paths": list(host.paths),
-        "door": {"tcp": list(host.door_tcp), "verifier_uid": 0},
-        "limits": host.limits.model_dump(),
-        "settings": {},
-    }
 
 
 def _is_absent(reply: Broken) -> bool:

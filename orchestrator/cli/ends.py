@@ -57,7 +57,8 @@ def end_of(controller: Controller, records: Sequence[Record]) -> int:
             # The end must be told, whatever becomes of its report.
             lines.append(f"{ended.facility}: {ended.state}: {ended.cause}; no report: {error}")
         else:
-            lines += [summary_line(report), f"  report: {page}"]
+            remarks = [f"  {remark}" for remark in report.remarks]
+            lines += [summary_line(report), *remarks, f"  report: {page}"]
             ended = ended.model_copy(
                 update={"outage_seconds": report.outage_seconds, "report": str(page)}
             )

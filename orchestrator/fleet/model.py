@@ -57,6 +57,7 @@ class VerifySettings(Model):
     retrieves: int = Field(default=20, ge=20, le=1000)
     sample_files: int = Field(default=200, ge=1)
     patience_seconds: int = Field(default=60, ge=0, le=3600)
+    limit_seconds: int = Field(default=1200, ge=60, le=7200)
 
 
 class DicomEndpoint(Model):

@@ -26,6 +26,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "retrieves": "How many images are fetched to measure how fast they open.",
         "sample_files": "How many stored files are compared with the hash that the index keeps.",
         "patience_seconds": "How long a check without an answer is asked again, in seconds.",
+        "limit_seconds": "How long all checks may take; then hosts put themselves back.",
     },
     "GateSettings": {
         "clock_skew_seconds": "How far a host's clock may be off, in seconds.",

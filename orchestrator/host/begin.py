@@ -34,6 +34,7 @@ def phase(
         change = load(host, identifier)
         if entry(facts(change), name) == "start":
             _allow(change, name)
+            _keep_watch(change, name)
             start(change, name, at=at)
     limit = change.manifest.limits[name] + 60.0
     return await_end(change, name, seconds=limit if wait is None else wait)
@@ -46,6 +47,17 @@ def _allow(change: Change, name: str) -> None:
     wrong = quiesce.problems(change) if name == "quiesce" else []
     if wrong:
         raise RefusedError("order", "; ".join(wrong))
+
+
+def _keep_watch(change: Change, name: str) -> None:
+    """Nothing is begun that nobody would end; a restore is not stopped by that."""
+    if name not in ("quiesce", "restore"):
+        return
+    try:
+        units.keep_watch(change.host.system, change.id)
+    except FailedError as error:
+        if name == "quiesce":
+            raise RefusedError("order", f"no undo timer: {error.because}") from None
 
 
 def start(change: Change, name: str, *, at: int) -> None:
@@ -106,17 +118,24 @@ def await_end(change: Change, name: str, *, seconds: float) -> Dict[str, Any]:
 
 
 def report(change: Change, name: str) -> Dict[str, Any]:
-    """What became of a phase. Times are UTC, ``seconds`` so far when it still runs."""
+    """What became of a phase. Times are UTC, ``seconds`` so far when it still runs.
+
+    ``ended_ago``: seconds by this host's clock; a controller's may be another.
+    """
     state, record = look(change, name)
-    seconds = record.get("seconds")
+    seconds, ago = record.get("seconds"), None
+    since = change.host.system.now() - float(record.get("began", 0))
     if state == RUNNING:
-        seconds = round(change.host.system.now() - float(record["began"]), 3)
+        seconds = round(since, 3)
+    elif seconds is not None:
+        ago = max(round(since - float(seconds), 3), 0.0)
     return {
         "phase": name,
         "state": state,
         "because": record.get("because", ""),
         "started_at": record.get("started_at"),
         "seconds": seconds,
+        "ended_ago": ago,
         "output": _tail(change, name),
     }
 

@@ -10,12 +10,11 @@ from typing import Any, Dict, List
 
 from . import begin, epoch
 from .change import Change, facts, unfinished
-from .decide import propose_under_lock
+from .decide import BOOT, propose_under_lock
 from .host import Host
 from .locks import locked
 from .phases import RESTORE, SUCCEEDED, at_boot
 
-BY = "boot"
 BECAUSE = "the host went down before the change was decided"
 
 
@@ -30,7 +29,7 @@ def boot(host: Host) -> Dict[str, Any]:
         found = at_boot(facts(change))
         now = epoch.current(host)
         if found == "undo":
-            propose_under_lock(change, RESTORE, by=BY, because=BECAUSE, at=now)
+            propose_under_lock(change, RESTORE, by=BOOT, because=BECAUSE, at=now)
     steps = {"undo": ["restore", "open"], "restore": ["restore", "open"], "open": ["open"]}
     return {"found": found, "change": change.id, "did": _carry_out(change, steps.get(found, []))}
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Dict, Optional
 
-from . import ballast, epoch, records
+from . import ballast, epoch, records, units
 from .change import Change, facts, load
 from .host import Host
-from .outcome import RefusedError
+from .outcome import FailedError, RefusedError
 from .phases import RESTORE, decidable, reversible
 from .records import Record
+
+#: Who decides on a host without a controller.
+BOOT, TIMER = "boot", "undo timer"
 
 
 def decide(
@@ -46,6 +50,13 @@ def propose_under_lock(change: Change, propose: str, *, by: str, because: str, a
     return standing
 
 
+def alone(change: Change) -> Optional[Record]:
+    """The decision, where the host made it without a controller and nobody reversed it."""
+    standing = change.decided()
+    by_host = standing is not None and standing["by"] in (BOOT, TIMER)
+    return standing if by_host and change.reversal() is None else None
+
+
 def reverse(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, Any]:
     """A committed change is to be put back; the reversal that stands."""
     with epoch.admitted(host, at):
@@ -55,6 +66,8 @@ def reverse(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, 
             ballast.give(host)
             record = {"because": because, "at": host.stamp(), "epoch": at}
             records.create(host.disk, change.paths.reversal, record)
+            with contextlib.suppress(FailedError):  # then a boot carries it out
+                units.keep_watch(host.system, change.id)
         standing = change.reversal()
         assert standing is not None
     return {"change": identifier, "reversal": _stripped(standing)}

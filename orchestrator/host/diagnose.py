@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Set
 
 from .change import Change, load
+from .decide import alone
 from .host import Host
 from .restore import ROOM
 from .work import Work, current_release, environment
@@ -24,13 +25,22 @@ MIB = 1024 * 1024
 def diagnose(host: Host, identifier: str) -> Dict[str, Any]:
     """``found``: what is wrong; ``unknown``: what could not be looked at."""
     change = load(host, identifier)
-    found: List[str] = []
+    found: List[str] = _went_alone(change)
     unknown: List[str] = []
     seen: Set[int] = set()
     for path in _paths(change):
         _look(host, path, seen, found, unknown)
     _ask_role(change, found, unknown)
     return {"found": list(dict.fromkeys(found)), "unknown": unknown}
+
+
+def _went_alone(change: Change) -> List[str]:
+    """What became of the product without a controller, which sees only that it is another."""
+    decision = alone(change)
+    if decision is None:
+        return []
+    why = f"{decision['by']}: {decision['because']}"
+    return [f"this host went back by itself at {decision['at']} ({why})"]
 
 
 def _look(host: Host, path: Path, seen: Set[int], found: List[str], unknown: List[str]) -> None:

@@ -22,6 +22,7 @@ from .prepare import prepare
 from .prove import prove
 from .status import status
 from .system import System
+from .undo import run as undo
 
 DONE, FAILED, REFUSED, USAGE, BUG = 0, 1, 3, 64, 70
 
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     verb("hands", "change", "epoch", "because")
     verb("clear", "change", "epoch", "reason")
     verb("cleanup", "change", "epoch")
+    verb("undo", "change")
     verb("run", "change", "attempt").add_argument("name", choices=PHASES)
     for name in ("boot", "door", "version"):
         verb(name)
@@ -116,6 +118,7 @@ VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     "hands": lambda host, a: aftercare.hands(host, a.change, at=a.epoch, because=a.because),
     "clear": lambda host, a: aftercare.clear(host, a.change, at=a.epoch, reason=a.reason),
     "cleanup": lambda host, a: aftercare.cleanup(host, a.change, at=a.epoch),
+    "undo": lambda host, a: undo(host, a.change),
     "boot": lambda host, _: boot.boot(host),
     "door": lambda host, _: _door(host),
     "version": lambda *_: {"version": VERSION, "schema": SCHEMA},

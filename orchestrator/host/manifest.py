@@ -17,6 +17,8 @@ from .layout import IDENTIFIER
 from .outcome import RefusedError
 
 PHASES = ("quiesce", "snapshot", "apply", "restore", "open")
+#: What a manifest may say of limits besides, and what it means where it does not, in seconds.
+CHECKS, CHECKING = "checks", 1800
 PROVIDERS = ("btrfs", "copy")
 INDEX, ARCHIVE = "index", "archive"
 SWITCHES = ("rename", "install")
@@ -86,6 +88,8 @@ class Manifest:
     ports: Tuple[int, ...]
     verifier_uid: int
     limits: Mapping[str, int]
+    #: How long the controller's checks may take while the door is shut.
+    checking: int
 
 
 def parse(document: Any) -> Manifest:
@@ -117,6 +121,7 @@ def parse(document: Any) -> Manifest:
         ports=tuple(sorted(set(document["door"]["tcp"]))),
         verifier_uid=document["door"]["verifier_uid"],
         limits={phase: int(document["limits"][phase]) for phase in PHASES},
+        checking=int(document["limits"].get(CHECKS, CHECKING)),
     )
 
 
@@ -217,7 +222,7 @@ def _volume(volume: Dict[str, Any]) -> List[str]:
 
 def _limits(document: Dict[str, Any]) -> List[str]:
     limits, door = document["limits"], document["door"]
-    wrong = [] if set(limits) == set(PHASES) else [f"limits has {sorted(limits)}"]
+    wrong = [] if set(limits) | {CHECKS} == {*PHASES, CHECKS} else [f"limits has {sorted(limits)}"]
     wrong += [
         f"limit of {phase} is {seconds!r} s"
         for phase, seconds in limits.items()

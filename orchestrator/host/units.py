@@ -27,9 +27,25 @@ def start(system: System, unit: str, *, argv: "list[str]", seconds: int) -> None
     Raises:
         FailedError: systemd did not start it.
     """
+    _start(system, unit, f"RuntimeMaxSec={seconds}", argv=argv)
+
+
+def keep_watch(system: System, change: str) -> None:
+    """Start the unit that ends the change when nobody else does, unless it runs.
+
+    Raises:
+        FailedError: systemd did not start it.
+    """
+    unit = name(change, "undo")
+    if not look(system, unit).alive:
+        again = ("Restart=on-failure", "RestartSec=10", "StartLimitIntervalSec=0")
+        _start(system, unit, *again, argv=[system.program, "undo", "--change", change])
+
+
+def _start(system: System, unit: str, *more: str, argv: "list[str]") -> None:
     system.run(["systemctl", "reset-failed", unit])  # a former attempt's; often there is none
     properties = (
-        f"RuntimeMaxSec={seconds}",
+        *more,
         "KillMode=control-group",
         "TimeoutStopSec=10",
         "UMask=0077",

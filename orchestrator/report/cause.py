@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from orchestrator.report.model import Cause
 from orchestrator.report.privacy import without_patients
 from orchestrator.report.timeline import SETTLED, redirected_to
-from orchestrator.rollout.model import FOUND_THERE, Entry, Event, Record, State
+from orchestrator.rollout.model import CONTROLLER, FOUND_THERE, Entry, Event, Record, State
 from orchestrator.verify.model import CheckReport, CheckResult, Moment
 
 #: Longer reasons are cut in the sentence; the check's own row has all of it.
@@ -198,6 +198,10 @@ def _remark(record: Record, entry: Entry) -> str:
         )
     if entry.state is State.REVERSING and entry.event is Event.FAILED:
         return f"It was not put back: the hosts refused: {_short(entry.because)}."
+    by = entry.evidence.get("by", CONTROLLER)
+    if entry.state is State.REVERTING and entry.event is Event.DONE and by != CONTROLLER:
+        reason = _short(str(entry.evidence.get("reason", "")))
+        return f"{record.change_set.anchor.host} had begun to go back by itself ({by}: {reason})."
     if entry.event is Event.OTHERWISE and record.state is State.COMMITTED:
         return f"{_short(entry.because)}. The decision on the host stands."
     return ""

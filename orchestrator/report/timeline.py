@@ -1,7 +1,8 @@
 """Journal entries → what was done when, and when the clinic was out.
 
 The outage is counted from the order to shut the door to the proof that it is open, so it is never
-shown shorter than the clinic felt it. Without that proof it has no end.
+shown shorter than the clinic felt it. Without that proof it has no end. Where hosts had opened
+alone, and the proof came later, it ends when they had.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def outages(record: Record, *, as_of: datetime) -> tuple[Outage, ...]:
         if shut is None and activity.state in _SHUTS:
             shut = activity.started_at
         elif shut is not None and _opened(activity) and activity.ended_at is not None:
-            found.append(_outage(shut, activity.ended_at, as_of))
+            opened = activity.ended_at - timedelta(seconds=activity.opened_ago)
+            found.append(_outage(shut, max(opened, shut), as_of))
             shut = None
     return (*found, *([_outage(shut, None, as_of)] if shut else []))
 
@@ -178,7 +180,8 @@ def _ended(begun: Sequence[Entry], end: Entry) -> Activity:
         event=event,
         because="" if event is Event.DONE else without_patients(end.because),
         attempts=max(len(begun), 1),
-        host_seconds=_host_seconds(end),
+        host_seconds=_by_host(end, "seconds"),
+        opened_ago=_opened_ago(end),
     )
 
 
@@ -207,8 +210,14 @@ def _by_a_person(entry: Entry) -> Activity:
     )
 
 
-def _host_seconds(entry: Entry) -> dict[str, float]:
-    seconds = entry.evidence.get("seconds")
-    if not isinstance(seconds, dict):
+def _opened_ago(entry: Entry) -> float:
+    """The last host that opened counts; one that does not say when counts as now."""
+    ago = _by_host(entry, "ended_ago") if entry.state in _OPENS else {}
+    return min(ago.values()) if len(ago) == len(_by_host(entry, "seconds")) > 0 else 0.0
+
+
+def _by_host(entry: Entry, name: str) -> dict[str, float]:
+    told = entry.evidence.get(name)
+    if not isinstance(told, dict):
         return {}
-    return {host: float(s) for host, s in seconds.items() if isinstance(s, int | float)}
+    return {host: float(s) for host, s in told.items() if isinstance(s, int | float)}

@@ -51,6 +51,7 @@ class Asking:
         ``tries``: how often a phase that may start again is begun when it was interrupted.
         """
         seconds: dict[str, float | None] = {}
+        ago: dict[str, float | None] = {}
         for host in change_set.hosts if hosts is None else hosts:
             for _ in range(tries):
                 report = self._phase(change_set, host, phase, epoch)
@@ -60,8 +61,8 @@ class Asking:
                 return Outcome.failed(
                     f"{host.host}: {phase} {report.state}: {report.because}", output=report.output
                 )
-            seconds[host.host] = report.seconds
-        return Outcome.done(seconds=dict(seconds))
+            seconds[host.host], ago[host.host] = report.seconds, report.ended_ago
+        return Outcome.done(seconds=dict(seconds), ended_ago=dict(ago))
 
     def decide(
         self, change_set: ChangeSet, proposal: Proposal, *, epoch: int, because: str
@@ -75,7 +76,7 @@ class Asking:
             self.clock.sleep(PAUSE)
             stands = self._propose(change_set, proposal, epoch, because)
         if stands.decision == proposal:
-            return Outcome.done(by=stands.by)
+            return Outcome.done(by=stands.by, reason=stands.because)
         return Outcome(
             event=Event.OTHERWISE,
             because=f"{stands.by} decided {stands.decision}: {stands.because}",

@@ -56,6 +56,8 @@ HostPhase = Literal["quiesce", "snapshot", "apply", "restore", "open"]
 Proposal = Literal["commit", "restore"]
 
 
+#: Whom a host names when it was we who decided.
+CONTROLLER = "controller"
 #: Stands in a reason before what hosts said is wrong there.
 FOUND_THERE = "; found there: "
 
@@ -87,6 +89,7 @@ class PhaseReport(Model):
     because: str = ""
     refused: str | None = None
     seconds: float | None = None
+    ended_ago: float | None = None
     output: str = ""
 
 

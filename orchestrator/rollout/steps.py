@@ -179,7 +179,15 @@ class Steps:
         return Outcome.failed(told, gates=[refusal.gate for refusal in refusals])
 
     def _baseline(self, record: Record, epoch: int) -> Outcome:
-        return self._looking(epoch).verdict(record.change_set, "baseline")
+        began = self.clock.monotonic()
+        outcome = self._looking(epoch).verdict(record.change_set, "baseline")
+        took, limit = self.clock.monotonic() - began, record.change_set.verify.limit_seconds
+        if outcome.event is Event.DONE and took > limit / 2:
+            return Outcome.failed(
+                f"the checks took {took:.0f} s, and its hosts put themselves back after {limit} s "
+                "without a decision (declare a longer verify.limit_seconds)"
+            )
+        return outcome
 
     def _quiesce(self, record: Record, epoch: int) -> Outcome:
         outcome = self._asking.on_every(record.change_set, "quiesce", epoch=epoch)

@@ -26,12 +26,12 @@ def judge(
         if not _counts(result, report.moment) and result.status != "passed"
     )
     results += _strangers(report, baseline)
-    failed = [_told(result) for result in results if result.status == "failed"]
-    unknown = [_told(result) for result in results if result.status == "unknown"]
+    failed = _folded([result for result in results if result.status == "failed"])
+    unknown = _folded([result for result in results if result.status == "unknown"])
     if failed:
-        return Verdict(status="failed", because=tuple(failed + unknown), ails=ails)
+        return Verdict(status="failed", because=(*failed, *unknown), ails=ails)
     if unknown:
-        return Verdict(status="unknown", because=tuple(unknown), ails=ails)
+        return Verdict(status="unknown", because=unknown, ails=ails)
     return Verdict(status="passed", ails=ails)
 
 
@@ -51,6 +51,8 @@ def _expected(expected: Sequence[str], report: CheckReport) -> list[CheckResult]
     return found
 
 
+#: How many checks with the same reason are named.
+NAMED = 3
 RANK = {"failed": 0, "unknown": 1, "passed": 2}
 
 
@@ -75,6 +77,19 @@ def _strangers(report: CheckReport, baseline: CheckReport | None) -> list[CheckR
         return []
     because = f"it is the {baseline.moment} of {baseline.change_set} on {baseline.host}"
     return [CheckResult.unknown("baseline", because=because)]
+
+
+def _folded(results: Sequence[CheckResult]) -> tuple[str, ...]:
+    """A sentence a reason: where a line is cut, all checks have the same."""
+    checks: dict[str, list[str]] = {}
+    for result in results:
+        checks.setdefault(result.because or result.status, []).append(result.check)
+    return tuple(f"{_some(names)}: {because}" for because, names in checks.items())
+
+
+def _some(checks: Sequence[str]) -> str:
+    more = len(checks) - NAMED
+    return ", ".join(checks[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _told(result: CheckResult) -> str:

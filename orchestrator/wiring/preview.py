@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from orchestrator.adapters.ansible import HostOutcome
-from orchestrator.adapters.facility import variables
 from orchestrator.adapters.hostprogram import build_host_program
 from orchestrator.adapters.journal import SqlJournal
+from orchestrator.adapters.orders import variables
 from orchestrator.adapters.secrets import Secrets
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet

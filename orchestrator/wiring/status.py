@@ -129,7 +129,7 @@ def _stopped_by(record: Record) -> str:
 _DOORS: dict[str, Door] = {"open": "open", "shut": "shut"}
 _NEEDS = {
     "nothing": "nothing is left to do",
-    "decision": "undecided: it restores itself when it boots",
+    "decision": "undecided: it puts itself back if nobody goes on",
     "restore": "decided to restore, not through yet",
     "open": "decided, not open yet",
     "hands": "needs a person",

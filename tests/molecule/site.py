@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from orchestrator import resources
-from orchestrator.adapters.facility import FacilityHosts, variables
+from orchestrator.adapters.facility import FacilityHosts
 from orchestrator.adapters.hostprogram import build_host_program
+from orchestrator.adapters.orders import variables
 from orchestrator.adapters.secrets import Secrets
 from orchestrator.adapters.ssh import HostProgram
 from orchestrator.adapters.verifier import TunnelVerifier

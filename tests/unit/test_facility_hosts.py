@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
-from orchestrator.adapters.facility import FacilityHosts, manifest
+from orchestrator.adapters.facility import FacilityHosts
+from orchestrator.adapters.orders import manifest
 from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
 from orchestrator.fleet.model import StateVolume
 from orchestrator.host.manifest import parse

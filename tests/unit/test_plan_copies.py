@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.facility import manifest
+from orchestrator.adapters.orders import manifest
 from orchestrator.fleet.model import Fleet, Limits, StateVolume
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.model import Plan

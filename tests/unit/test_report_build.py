@@ -118,6 +118,20 @@ def test_a_change_that_could_not_be_put_back_stays_committed_without_a_cause() -
     assert any("a younger change is there" in remark for remark in report.remarks)
 
 
+def test_a_host_that_went_back_alone_is_told_and_the_outage_ends_when_it_opened() -> None:
+    story = applied().fails(State.VERIFYING, 86400, "the line is cut")
+    story.hears(State.REVERTING, by="undo timer", reason="nobody went on with the change")
+    story.hears(State.RESTORING, seconds={HOST: 3.0}, ended_ago={HOST: 85000.0})
+    story.does(State.CONFIRMING, 4)
+    story.hears(State.REOPENING, seconds={HOST: 0.1}, ended_ago={HOST: 84000.0})
+    report = build(story.record(State.RESTORED, cause="the line is cut"), {})
+    assert report.remarks == (
+        f"{HOST} had begun to go back by itself (undo timer: nobody went on with the change).",
+    )
+    assert 2400 < report.outage_seconds < 2500
+    assert report.stretches[-1].clinic == "working"
+
+
 def test_trying_again_is_not_told_as_giving_back() -> None:
     story = applied().fails(State.VERIFYING, 4, "first").fails(State.REVERTING, 1, "second")
     story.is_sent(State.NEEDS_HANDS, State.REVERTING, "disk is mended")

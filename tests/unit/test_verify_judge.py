@@ -114,3 +114,11 @@ def test_a_check_without_a_result_ails_what_was_put_back() -> None:
     given = report(*((c, "passed") for c in EXPECTED), moment="restored")
     verdict = judge((*EXPECTED, "disk-free"), given)
     assert verdict.ails == ("disk-free: there is no result",)
+
+
+def test_checks_with_the_same_reason_are_told_in_one_sentence() -> None:
+    checks = ("dicom-echo", "census-index", "retrieve-time", "own", "other")
+    cut = tuple(CheckResult.unknown(check, because="the line is cut") for check in checks)
+    given = report().model_copy(update={"results": cut})
+    (sentence,) = judge(checks, given).because
+    assert sentence == "dicom-echo, census-index, retrieve-time and 2 more: the line is cut"

@@ -1,0 +1,84 @@
+"""undo: from quiesce on, a unit that ends the change on this host when nobody else does.
+
+It waits for the controller's next word, longer where checks are looking. Then it goes on alone,
+without controller and network: what is undecided it proposes to put back, what is decided it
+carries out. It counts by a clock that nobody can set, and only while nothing of the change runs: a
+phase that runs has a limit of its own. A boot ends what is left by itself (boot.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from . import begin, epoch
+from .change import Change, facts, load
+from .decide import TIMER, alone, propose_under_lock
+from .host import Host
+from .locks import locked
+from .phases import ABSENT, COMMIT, RESTORE, RUNNING, SUCCEEDED, Facts, needs
+
+#: How long the next phase, and what follows from a decision, may be waited for, in seconds.
+NEXT, DECIDED = 300.0, 60.0
+POLL = 2.0
+PROPOSE = "propose"
+
+
+def run(host: Host, identifier: str) -> Dict[str, Any]:
+    """Watch over the change until it is over; what was done meanwhile."""
+    change = load(host, identifier)
+    did: List[Dict[str, Any]] = []
+    seen: Any = None
+    since = host.system.monotonic()
+    while True:
+        with locked(host.system, host.layout.lock):
+            known = facts(change)
+        if known.is_over:
+            return {"change": change.id, "did": did}
+        if seen != known:
+            seen, since = known, host.system.monotonic()
+        step = due(
+            known,
+            quiet=host.system.monotonic() - since,
+            checking=change.manifest.checking,
+            is_ours=alone(change) is not None,
+        )
+        if step is None:
+            host.system.sleep(POLL)
+        elif step == PROPOSE:
+            did.append({"decision": propose(change)})
+        else:
+            at = epoch.current(host)
+            did.append(begin.phase(host, change.id, step, at=at, wait=None))
+
+
+def due(known: Facts, *, quiet: float, checking: float, is_ours: bool) -> Optional[str]:
+    """What this host does now by itself: ``propose`` to restore, ``restore``, ``open``; or None.
+
+    Args:
+        quiet: seconds since anything was heard of the change.
+        checking: seconds that the controller's checks may take.
+        is_ours: no controller made the decision, so none confirms what it leads to.
+    """
+    need = needs(known)
+    if need == "decision":
+        if RUNNING in known.phases.values():
+            return None
+        patience = checking if known.state("apply") == SUCCEEDED else NEXT
+        return PROPOSE if quiet >= patience else None
+    if need not in ("restore", "open") or known.state(need) == RUNNING:
+        return None
+    patience = DECIDED if need == "restore" or known.target == COMMIT else checking
+    is_first = is_ours and known.state(need) == ABSENT
+    return need if is_first or quiet >= patience else None
+
+
+def propose(change: Change) -> str:
+    """Propose to put the change back; the decision that stands then, whoever made it."""
+    host = change.host
+    because = "nobody went on with the change, or decided it, in time"
+    with locked(host.system, host.layout.lock):
+        standing = change.decided()
+        if standing is None:
+            at = epoch.current(host)
+            standing = propose_under_lock(change, RESTORE, by=TIMER, because=because, at=at)
+    return str(standing["decision"])

@@ -1,0 +1,83 @@
+"""The undo timer of the host program on a real host: nobody comes, and it ends its change alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.lab.run import until
+from tests.lab.test_host_program import Target, as_found, target
+
+__all__ = ["as_found", "target"]
+
+#: How long the controller's checks may take in these changes, in seconds.
+CHECKS = 3
+
+
+def wait_over(target: Target, *, seconds: float = 60) -> str:
+    """Wait until the change is over; how it ended."""
+    assert until(lambda: bool(about(target)["finished"]), timeout=seconds), about(target)
+    return str(about(target)["finished"]["end"])
+
+
+def about(target: Target) -> dict[str, dict[str, str]]:
+    (only,) = target.about()["changes"]
+    found: dict[str, dict[str, str]] = only
+    return found
+
+
+def watch_of(target: Target) -> str:
+    return f"wardship-{target.change}-undo.service"
+
+
+def test_what_nobody_decides_is_put_back_and_opened(target: Target) -> None:
+    target.prepare(checks=CHECKS)
+    target.forward()
+    assert wait_over(target) == "restored"
+    assert about(target)["decision"]["by"] == "undo timer"
+    assert target.decide("commit")["decision"] == "restore"
+    said = target.verb("diagnose", "--change", target.change)["found"]
+    assert any("went back by itself" in one for one in said), said
+    unit = target.text("systemctl", "show", "-p", "ActiveState", "--value", watch_of(target))
+    assert unit == "inactive", "it watches over what is over"
+
+
+def test_a_commit_that_nobody_opens_is_opened(target: Target) -> None:
+    target.prepare(checks=CHECKS)
+    target.forward()
+    target.decide("commit")
+    assert wait_over(target, seconds=120) == "committed"
+    assert target.text("curl", "-s", "http://127.0.0.1:8042/") == "2.0"
+    target.verb("reverse", *reversal(target))
+    assert wait_over_again(target) == "restored"
+
+
+def reversal(target: Target) -> tuple[str, ...]:
+    return ("--change", target.change, "--epoch", str(target.epoch), "--because", "a test")
+
+
+def wait_over_again(target: Target) -> str:
+    """A reversal that nobody carries out is carried out."""
+    assert until(lambda: about(target)["finished"]["end"] == "restored", timeout=120)
+    return "restored"
+
+
+@pytest.mark.parametrize("how", ["KILL", "SEGV"])
+def test_a_timer_that_is_killed_comes_back(how: str, target: Target) -> None:
+    target.prepare(checks=CHECKS)
+    target.forward("quiesce", "snapshot")
+    target.run(["systemctl", "kill", f"--signal={how}", watch_of(target)])
+    target.forward("apply")
+    assert wait_over(target) == "restored"
+
+
+def test_what_needs_hands_stays_shut_until_it_is_cleared(target: Target) -> None:
+    target.prepare(checks=CHECKS)
+    target.forward("quiesce")
+    target.decide("restore")
+    target.forward("restore")
+    given = ("--change", target.change, "--epoch", str(target.epoch))
+    target.verb("hands", *given, "--because", "an image is missing")
+    assert not until(lambda: target.about()["door"] == "open", timeout=CHECKS * 4)
+    target.verb("clear", *given, "--reason", "mended")
+    unit = watch_of(target)
+    assert until(lambda: target.text("systemctl", "is-active", unit) == "inactive", timeout=20)
