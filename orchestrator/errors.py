@@ -7,7 +7,8 @@ WardshipError(what, *, hint)
 ├ RolloutError   40  failed, and was restored            as before
 └ RestoreError   50  could not be restored               needs a person
 
-60 is the lab's (no hospital involved), 70 is our bug, 74 this machine's: a file or a disk refused.
+60 is the lab's (no hospital involved), 64 a wrong command line, 70 our bug, 74 this machine's: a
+file or a disk refused.
 """
 
 from __future__ import annotations
@@ -75,6 +76,12 @@ class LabError(WardshipError):
     """The lab could not do what was asked; no hospital is involved."""
 
     exit_code = 60
+
+
+class UsageError(WardshipError):
+    """The command line is wrong; nothing was begun."""
+
+    exit_code = 64
 
 
 class MachineError(WardshipError):

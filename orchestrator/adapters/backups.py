@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, ValidationError
 
 from orchestrator.errors import FleetError
+from orchestrator.files import write_whole
 from orchestrator.fleet.model import Fleet, Host, Model
 from orchestrator.plan.gates import Backup
 
@@ -106,9 +107,7 @@ def write_stamp(
             sha256=whole,
             ends_sha256=_ends(file),
         )
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_text(stamp.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, [f"{stamp.model_dump_json(indent=2)}\n".encode()])
     except OSError as error:
         raise FleetError(
             f"{error.filename or path}: {error.strerror}; no stamp was written",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 from orchestrator.errors import FleetError, SurveyError
+from orchestrator.files import write_whole
 from orchestrator.fleet import trust
 from orchestrator.fleet.model import Ssh
 from orchestrator.fleet.trust import HostKey
@@ -74,9 +74,7 @@ def record(known_hosts: Path, host: str, key: HostKey, *, replace: bool) -> bool
     after = trust.record(before, host, key, replace=replace)
     if after == before:
         return False
-    partial = known_hosts.with_name(f".{known_hosts.name}.{os.getpid()}")
-    partial.write_text(after, encoding="utf-8")
-    partial.replace(known_hosts)
+    write_whole(known_hosts, [after.encode()])
     return True
 
 

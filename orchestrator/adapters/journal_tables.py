@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.errors import PlanError, RestoreError
+from orchestrator.errors import MachineError, PlanError, RestoreError
 
 SCHEMA = 1
 _FLEET = "fleet"
@@ -83,8 +83,9 @@ def open_journal(file: Path, *, fleet: str = "") -> tuple[sa.Engine, sa.Engine]:
     ``fleet``: the name of the fleet that the journal has to be of, where it matters.
 
     Raises:
-        PlanError: the file is of a newer wardship or of another fleet, is damaged, or cannot be
-            read and written. Nothing was written then.
+        PlanError: the file is of a newer wardship or of another fleet, or is damaged. Nothing was
+            written then.
+        MachineError: this user, or this disk, cannot write it.
         OSError: its directory cannot be made.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,8 +105,13 @@ def open_journal(file: Path, *, fleet: str = "") -> tuple[sa.Engine, sa.Engine]:
                 db.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
                 if fleet:
                     db.execute(ABOUT.insert().values(what=_FLEET, value=fleet))
-    except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
-        because = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
+    except OSError as error:
+        raise MachineError(
+            f"{file}: cannot be opened: {error.strerror}",
+            hint="be the user whose file it is, on a disk that takes writes; nothing was changed",
+        ) from error
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        because = getattr(error, "orig", None) or error
         raise PlanError(f"{file}: cannot be used as a journal: {because}", hint=_MEND) from error
     return reader, writer
 

@@ -7,6 +7,7 @@ was named. Decides nothing about values: a row goes the way that a spreadsheet's
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
@@ -27,6 +28,7 @@ ROLES = {"host": "pacs", "modality": "modality", "workstation": "workstation"}
 #: Seconds for one answer.
 PATIENCE = 30.0
 #: Columns that come from NetBox's own fields; all others from custom fields of the same names.
+_ONE_WORD = re.compile(r"[!-~]+")
 _OWN = {"facility", "title", "country", "timezone", "kind", "host", "address", "remarks"}
 
 
@@ -45,6 +47,11 @@ def read(url: str, roles: Mapping[str, str], *, patience: float = PATIENCE) -> l
             f"no token for {base}: the environment has no {TOKEN}",
             hint=f"a token that may read: read -rs {TOKEN} && export {TOKEN}",
         )
+    if not _ONE_WORD.fullmatch(token):
+        raise FleetError(
+            f"{TOKEN} holds a sign that no token has: a line's end, a blank, or no ASCII",
+            hint=f"give the token alone: read -rs {TOKEN} && export {TOKEN}",
+        )
     api = pynetbox.api(base, token=token)
     api.http_session = session = requests.Session()
     session.trust_env = False  # neither a proxy nor a .netrc sees the token
@@ -62,6 +69,10 @@ def read(url: str, roles: Mapping[str, str], *, patience: float = PATIENCE) -> l
             hint="name the address that NetBox itself has",
         ) from None
     except requests.exceptions.SSLError as error:
+        if "WRONG_VERSION_NUMBER" in str(error):
+            raise FleetError(
+                f"{base}: speaks no TLS at that port", hint="look at the address and its port"
+            ) from None
         raise FleetError(
             f"{base}: its certificate is not trusted ({_reason(error)})",
             hint="have it mended; or name your authority's file in REQUESTS_CA_BUNDLE",
@@ -74,6 +85,11 @@ def read(url: str, roles: Mapping[str, str], *, patience: float = PATIENCE) -> l
     except requests.exceptions.RequestException as error:
         raise FleetError(
             f"{base}: cannot be reached ({_reason(error)})", hint="look at the address and the line"
+        ) from None
+    except OSError as error:
+        raise FleetError(
+            f"{base}: cannot be asked: {quoted(str(error))}",
+            hint="look at the file that REQUESTS_CA_BUNDLE names",
         ) from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FleetError(
@@ -96,7 +112,12 @@ class _Only(HTTPAdapter):
                 f"{self._base}: sends us on to {quoted(str(request.url))}, which was not followed",
                 hint="name that address, if it is NetBox's own",
             )
-        verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+        if bundle and not os.access(bundle, os.R_OK):
+            raise FleetError(
+                f"{bundle}: cannot be read", hint="REQUESTS_CA_BUNDLE names your authority's file"
+            )
+        verify = bundle or True
         return super().send(request, **{**options, "timeout": self._patience, "verify": verify})
 
 

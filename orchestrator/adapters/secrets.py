@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from orchestrator.errors import FleetError
+from orchestrator.files import write_whole
 from orchestrator.fleet.model import Fleet, Host, SecretRef, VaultSettings
 from orchestrator.fleet.problems import quoted
 
@@ -217,8 +218,6 @@ def vault_password_file(fleet: Fleet) -> Path | None:
         return None
     fleet.state.mkdir(mode=0o700, exist_ok=True)
     script = fleet.state / "vault-password"
-    partial = script.with_name(f".{script.name}.{os.getpid()}")
-    partial.touch(mode=0o700)
-    partial.write_text(f'#!/bin/sh\nprintf "%s\\n" "${vault.password_env}"\n', encoding="utf-8")
-    partial.replace(script)
+    text = f'#!/bin/sh\nprintf "%s\\n" "${vault.password_env}"\n'
+    write_whole(script, [text.encode()], mode=0o700)
     return script

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.errors import FleetError
+from orchestrator.files import write_whole
 from orchestrator.fleet.model import Model, Ssh
 
 #: How long an idle shared connection stays, in seconds: longer than a change's longest silence.
@@ -64,11 +65,7 @@ def write_ssh_config(
     parts = [_host_section(target, fleet=fleet) for target in targets]
     parts.append(_common_section(known_hosts=known_hosts, control_dir=control_dir))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write("\n".join(parts))
-    temporary.replace(path)
+    write_whole(path, ["\n".join(parts).encode()], mode=0o600)
     return path
 
 

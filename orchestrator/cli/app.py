@@ -6,6 +6,7 @@ is a wrong command line, 130 an interrupt, 70 our bug.
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
@@ -13,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -22,11 +24,13 @@ from typer.exceptions import Abort, TyperException
 from orchestrator.cli import backup, diff, fleet, init, lab, plan, role, run, status, steer, survey
 from orchestrator.cli.console import console
 from orchestrator.cli.context import Context
-from orchestrator.errors import MachineError, WardshipError
+from orchestrator.errors import MachineError, UsageError, WardshipError
 
-USAGE = 64
-BUG = 70
+USAGE = UsageError.exit_code
+BUG = WardshipError.exit_code
 INTERRUPTED = 130
+#: What a disk refuses, where Python does not say for which file.
+OF_A_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 #: Each module adds its commands. In the order in which they are shown.
 COMMANDS = (init, fleet, survey, backup, plan, diff, run, status, steer, role, lab)
@@ -80,12 +84,12 @@ def execute(arguments: Sequence[str]) -> int:
     # What is declared, found and planned holds no cycles. Looking for some every 700 objects, as
     # Python does by itself, takes half the time of a plan for thirty thousand hosts.
     gc.set_threshold(50_000, 10, 10)
+    words = globals_first(arguments)
+    console.begin(as_json="--json" in takewhile(lambda word: word != "--", words))
     if strange := [argument for argument in arguments if not _is_text(argument)]:
-        console.bug(f"wardship: not UTF-8: {strange[0]!a}")
-        console.bug("next: give that argument in UTF-8")
-        return USAGE
+        return _refused(f"not UTF-8: {strange[0]!a}", "give that argument in UTF-8")
     try:
-        code = app(globals_first(arguments), prog_name="wardship", standalone_mode=False)
+        code = app(words, prog_name="wardship", standalone_mode=False)
     except WardshipError as error:
         console.error(error)
         return error.exit_code
@@ -98,10 +102,10 @@ def execute(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in OF_A_DISK:
             return _bug(error)
         refused = MachineError(
-            f"{error.filename}: {error.strerror}",
+            f"{error.filename or 'a file'}: {error.strerror}",
             hint="mend that on this machine, then the same again; wardship status shows the rest",
         )
         console.error(refused)
@@ -144,16 +148,22 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
 
 def _wrong_usage(error: TyperException) -> int:
     text = error.format_message()
-    if text.startswith("Usage:"):
-        console.bug(text)
-    elif text:
-        console.bug(f"wardship: {text}")
-        console.bug("next: wardship --help, or wardship COMMAND --help")
+    if not text.startswith("Usage:"):
+        return _refused(text or "wrong arguments", "wardship --help, or wardship COMMAND --help")
+    console.bug(text)
+    console.failed(UsageError("a command is missing", hint="wardship --help"))
+    return USAGE
+
+
+def _refused(text: str, hint: str) -> int:
+    console.error(UsageError(text, hint=hint))
     return USAGE
 
 
 def _bug(error: Exception) -> int:
-    console.bug(f"wardship has a bug: {type(error).__name__}: {str(error).splitlines()[:1]}")
+    what = f"wardship has a bug: {type(error).__name__}: {str(error).splitlines()[:1]}"
+    console.bug(what)
+    console.failed(WardshipError(what, hint="wardship status shows what hosts know"))
     if os.environ.get("WARDSHIP_DEBUG"):
         console.bug("".join(traceback.format_exception(error)))
     else:

@@ -17,17 +17,15 @@ from pydantic import BaseModel, JsonValue
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from orchestrator.errors import FleetError, PlanError, WardshipError
+from orchestrator.errors import FleetError, PlanError, UsageError, WardshipError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 #: Problems that a terminal is given; a person mends the first ones first.
 _MOST = 200
 
 
-class NobodyToAskError(WardshipError):
+class NobodyToAskError(UsageError):
     """A person was needed and there is no terminal; the command line could have said it."""
-
-    exit_code = 64
 
 
 Answer = BaseModel | Mapping[str, JsonValue]
@@ -112,6 +110,11 @@ class Console:
         if more := len(details[_MOST:]):
             self._err.print(f"  … and {more} more (all of them: --json)")
         self._err.print(f"next: {in_one_line(error.hint)}")
+
+    def failed(self, error: WardshipError) -> None:
+        """With ``--json``, the document of what was told as a line already."""
+        if self.as_json and not self._answered:
+            self._json({"error": _as_json(error, ())})
 
     def bug(self, text: str) -> None:
         """A line about our own mistake."""

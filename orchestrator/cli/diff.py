@@ -9,6 +9,7 @@ import typer
 from orchestrator.cli import complete
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
+from orchestrator.errors import FleetError
 from orchestrator.plan.compare import compare, lines
 from orchestrator.plan.store import SHORT, find
 
@@ -27,7 +28,13 @@ def add_to(app: typer.Typer) -> None:
 
 def diff(context: typer.Context, old: Reference, new: Reference) -> None:
     """Show what the second plan does otherwise than the first."""
-    state = of(context).directory / ".wardship"
+    directory = of(context).directory
+    if not (directory / "fleet.yml").exists():
+        raise FleetError(
+            f"{directory}: no fleet.yml in it",
+            hint="name the fleet's directory: wardship --fleet DIR diff PLAN PLAN",
+        )
+    state = directory / ".wardship"
     found = compare(find(state, old), find(state, new))
     console.answer(found, lines(found))
     console.closing(f"nothing was changed. next: wardship run {found.new[:SHORT]}")

@@ -69,18 +69,22 @@ def end_of(controller: Controller, records: Sequence[Record]) -> int:
     return max((CODES.get(record.state, RestoreError.exit_code) for record in records), default=0)
 
 
+def _doors(records: Sequence[Record]) -> str:
+    """What is known of the doors of those that need hands."""
+    hands = [r for r in records if r.state is State.NEEDS_HANDS and not was_opened_unwell(r)]
+    untold = [r.change_set.id for r in hands if r.entries and r.entries[-1].evidence.get("untold")]
+    shut = [r.change_set.id for r in hands if r.change_set.id not in untold]
+    told = [f"the door of {', '.join(shut)} stays shut"] if shut else []
+    told += [f"see there whether the door of {', '.join(untold)} is shut"] if untold else []
+    return "; ".join(told) or "every door is open"
+
+
 def _closing(records: Sequence[Record]) -> str:
     counts = {state: sum(r.state is state for r in records) for state in CODES}
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     hands = [r.change_set.id for r in records if r.state is State.NEEDS_HANDS]
     if hands:
-        shut = [
-            r.change_set.id
-            for r in records
-            if r.change_set.id in hands and not was_opened_unwell(r)
-        ]
-        doors = f"the door of {', '.join(shut)} stays shut" if shut else "every door is open"
-        return f"{summary}. next: wardship status; {doors}"
+        return f"{summary}. next: wardship status; {_doors(records)}"
     gone = [r for r in records if r.state not in ENDS]
     if gone:
         return f"{summary or 'taken over'}: another controller has the rest. next: wardship status"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +16,15 @@ from orchestrator.cli import complete, fleet_import
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.errors import FleetError
+from orchestrator.files import write_whole
 from orchestrator.fleet import inventory
 from orchestrator.fleet.load import check as check_fleet
 from orchestrator.fleet.model import Fleet, Model
 from orchestrator.fleet.schema import DECLARED, schemas
 from orchestrator.fleet.trust import recorded
+
+#: RFC 5737: addresses that stand for none.
+EXAMPLES = ("192.0.2.", "198.51.100.", "203.0.113.")
 
 commands = typer.Typer(help="What is declared.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -45,7 +50,7 @@ def check(context: typer.Context) -> None:
     """Tell every problem of the declaration at once."""
     found = check_fleet(of(context).directory, vault_names=vault_names)
     fleet = found.fleet
-    notes = (*found.notes, *_without_key(fleet))
+    notes = (*found.notes, *_invented(fleet), *_without_key(fleet))
     answer = CheckAnswer(
         fleet=fleet.settings.fleet,
         digest=fleet.digest,
@@ -57,7 +62,7 @@ def check(context: typer.Context) -> None:
     console.closing(
         f"{answer.fleet}: {_count(answer.facilities, 'facility', 'facilities')},"
         f" {_count(answer.hosts, 'host', 'hosts')}, no problem; nothing was changed."
-        " next: wardship plan"
+        f" next: {_next(fleet)}"
     )
 
 
@@ -66,7 +71,7 @@ def show(context: typer.Context) -> None:
     """Show facilities, hosts, and what is ordered for each."""
     fleet = of(context).fleet()
     console.answer(fleet, _shown(fleet))
-    console.closing(f"declaration {fleet.digest[:12]}; nothing was changed. next: wardship plan")
+    console.closing(f"declaration {fleet.digest[:12]}; nothing was changed. next: {_next(fleet)}")
 
 
 @commands.command()
@@ -119,9 +124,13 @@ def trust(
         key = hostkeys.scan(declared.address, fleet.ssh_of(declared))
     answer = {"host": host, "type": key.kind, "fingerprint": key.fingerprint}
     hostkeys.check(fleet.known_hosts, host, key, replace=replace)
-    console.say(f"{host} ({declared.address}) shows {key.kind} {key.fingerprint}")
+    shows = f"{key_file} holds" if key_file else f"{host} ({declared.address}) shows"
+    console.say(f"{shows} {key.kind} {key.fingerprint}")
     question = "Is that the host's key, compared with what its owner says?"
-    otherwise = f"compare the fingerprint, then: wardship fleet trust {host} --yes"
+    given = ["--key-file", str(key_file)] if key_file else []
+    given += ["--replace"] if replace else []
+    again = shlex.join(["wardship", "fleet", "trust", host, *given, "--yes"])
+    otherwise = f"compare the fingerprint, then: {again}"
     if not yes and not console.ask(question, otherwise=otherwise):
         raise FleetError(f"{host}: not recorded", hint=otherwise)
     changed = hostkeys.record(fleet.known_hosts, host, key, replace=replace)
@@ -148,7 +157,7 @@ def schema(
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
         for file in chosen:
-            (to / file).write_bytes(made[file])
+            write_whole(to / file, [made[file]])
         paths = [str(to / file) for file in chosen]
         console.answer({"schemas": [*paths]}, paths)
         console.closing(
@@ -164,12 +173,30 @@ def schema(
         console.closing("nothing was changed. next: wardship fleet schema --to DIR")
 
 
+def _invented(fleet: Fleet) -> Iterator[str]:
+    for name, facility in fleet.facilities.items():
+        for host, declared in facility.hosts.items():
+            if declared.address.startswith(EXAMPLES):
+                file = f"facilities/{name}.yml"
+                yield f"{host}: {declared.address} is of an example; name its own, or remove {file}"
+
+
+def _next(fleet: Fleet) -> str:
+    """What leads on: an order is only planned where there is one, of hosts that are known."""
+    if unknown := next(_hosts_without_key(fleet), None):
+        return f"wardship fleet trust {unknown}"
+    return "wardship plan" if fleet.mandate.orders else "wardship survey"
+
+
 def _without_key(fleet: Fleet) -> Iterator[str]:
+    for name in _hosts_without_key(fleet):
+        yield f"{name}: no host key recorded; wardship fleet trust {name}"
+
+
+def _hosts_without_key(fleet: Fleet) -> Iterator[str]:
     known = hostkeys.known(fleet.known_hosts)
     for facility in fleet.facilities.values():
-        for name in facility.hosts:
-            if recorded(known, name) is None:
-                yield f"{name}: no host key recorded; wardship fleet trust {name}"
+        yield from (name for name in facility.hosts if recorded(known, name) is None)
 
 
 def _shown(fleet: Fleet) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from orchestrator.adapters.secrets import vault_names
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.errors import FleetError
+from orchestrator.files import write_whole
 from orchestrator.fleet.load import foundations
 from orchestrator.fleet.model import Model
 
@@ -145,7 +147,7 @@ def _take_over(made: Draft, directory: Path, *, source: str, replace: bool) -> N
     files = "1 facility" if count == 1 else f"{count} facilities"
     console.closing(
         f"{files} written, {len(answer.unchanged)} unchanged, nothing ordered; no host was touched."
-        f" next: wardship --fleet {directory} fleet check"
+        f" next: wardship --fleet {shlex.quote(str(directory))} fleet check"
     )
 
 
@@ -154,8 +156,7 @@ def _write_template(path: Path) -> None:
 
     content = template(path)
     try:
-        with path.open("xb") as file:
-            file.write(content)
+        write_whole(path, [content], is_new=True)
     except FileExistsError:
         raise FleetError(
             f"{path}: is there already, and stays as it is", hint="choose another name"
@@ -163,5 +164,5 @@ def _write_template(path: Path) -> None:
     console.answer({"template": str(path)}, [str(path)])
     console.closing(
         "the table is written, with one invented hospital; nothing else was changed."
-        f" next: fill it in, then: wardship fleet import {path} --into DIR"
+        f" next: fill it in, then: wardship fleet import {shlex.quote(str(path))} --into DIR"
     )

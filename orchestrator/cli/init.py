@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +25,12 @@ def init(
     name = name_for(directory)
     files = fleet_files(resources.templates() / "fleet", name)
     write(files, directory)
+    invented = directory / "facilities" / "hospital-a.yml"
     written = sorted(str(directory / path) for path in files)
     console.answer({"fleet": name, "directory": str(directory), "files": [*written]}, written)
     console.closing(
         f"the fleet {name} is in {directory}, with one invented hospital and nothing ordered; no"
-        f" host was touched. next: change {directory / 'facilities' / 'hospital-a.yml'}, or bring"
-        f" your own: wardship fleet import FILE --into {directory}; then:"
-        f" wardship --fleet {directory} fleet check"
+        f" host was touched. next: change {shlex.quote(str(invented))}, or remove it and bring"
+        f" your own: wardship fleet import FILE --into {shlex.quote(str(directory))}; then:"
+        f" wardship --fleet {shlex.quote(str(directory))} fleet check"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +45,7 @@ def new(
     console.answer({"role": name, "directory": str(directory), "files": [*written]}, written)
     console.closing(
         f"the role {name} is in {directory}, and no change with it begins until it is written."
-        f" next: wardship role check {directory} names what is left"
+        f" next: wardship role check {shlex.quote(str(directory))} names what is left"
     )
 
 
@@ -62,7 +63,11 @@ def check(
         kept += " as far as it was looked at"
     if left := len(found.left):
         parts = "1 part is" if left == 1 else f"{left} parts are"
-        console.closing(f"{kept}; {parts} not written, so no change with it begins.")
+        again = f"wardship role check {shlex.quote(str(directory))}"
+        console.closing(
+            f"{kept}; {parts} not written, so no change with it begins."
+            f" next: write what is told above (docs/roles.md), then: {again}"
+        )
         return
     console.closing(f"{kept}; nothing was changed. next: wardship survey, then wardship plan")
 

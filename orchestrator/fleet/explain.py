@@ -69,7 +69,8 @@ def _without_repetition(details: list[ErrorDetails]) -> Iterator[ErrorDetails]:
     wholes = {place[:depth] for place in places for depth in range(len(place))}
     for detail in details:
         place = _place(detail)
-        if place not in seen and place not in wholes:
+        is_key = "[key]" in detail["loc"]  # the name of what lies below, not the whole of it
+        if place not in seen and (is_key or place not in wholes):
             seen.add(place)
             yield detail
 

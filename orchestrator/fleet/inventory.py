@@ -15,6 +15,7 @@ import yaml
 from pydantic import JsonValue
 
 from orchestrator.errors import FleetError
+from orchestrator.files import write_whole
 from orchestrator.fleet.model import Fleet, Host, SecretRef, Ssh
 
 _HEAD = b"# Written by: wardship fleet render. Changes here are lost.\n"
@@ -86,10 +87,7 @@ def write(files: dict[Path, bytes], directory: Path) -> None:
     for relative, content in sorted(files.items()):
         path = directory / relative
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.touch(mode=0o600)
-        partial.write_bytes(content)
-        partial.replace(path)
+        write_whole(path, [content], mode=0o600)
 
 
 def _vault(fleet: Fleet, file: str) -> bytes:

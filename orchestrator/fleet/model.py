@@ -8,9 +8,9 @@ files and telling line numbers is ``load``'s.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from orchestrator.fleet.catalog import Artifact, Catalog
 from orchestrator.fleet.gates_model import GateSettings, HostGates
@@ -58,6 +58,15 @@ class VerifySettings(Model):
     sample_files: int = Field(default=200, ge=1)
     patience_seconds: int = Field(default=60, ge=0, le=3600)
     limit_seconds: int = Field(default=1200, ge=60, le=7200)
+
+    @model_validator(mode="after")
+    def _asks_no_longer_than_hosts_wait(self) -> Self:
+        if self.patience_seconds >= self.limit_seconds:
+            raise ValueError(
+                f"patience_seconds is {self.patience_seconds} and limit_seconds "
+                f"{self.limit_seconds}: hosts would not wait for the answer"
+            )
+        return self
 
 
 class DicomEndpoint(Model):

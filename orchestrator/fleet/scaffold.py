@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from orchestrator.errors import FleetError
+from orchestrator.fleet.roles import is_reserved
 
 KINDS = ("pacs", "ris", "viewer", "os")
 #: The template's own name, wherever it stands in it.
@@ -30,6 +31,8 @@ def scaffold(template: Path, name: str, kind: str) -> dict[Path, bytes]:
             f"{name} is no name for a product's role",
             hint="use up to 30 small letters and digits, a letter first, such as viewer",
         )
+    if is_reserved(f"{name}_x"):
+        raise FleetError(f"{name} is wardship's own", hint="name it after the product")
     if kind not in KINDS:
         raise FleetError(f"no kind {kind}", hint=f"there are {', '.join(KINDS)}")
     found: dict[Path, bytes] = {}
@@ -57,8 +60,13 @@ def write(files: dict[Path, bytes], directory: Path) -> None:
         )
     partial = directory.with_name(f".{directory.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of one that was cut off
-    for relative, content in files.items():
-        path = partial / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    partial.rename(directory)
+    try:
+        for relative, content in files.items():
+            path = partial / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        partial.rename(directory)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        error.filename = error.filename or str(directory)  # a full disk does not name one
+        raise

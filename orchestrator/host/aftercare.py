@@ -10,18 +10,24 @@ from .host import Host
 from .locks import locked
 from .opening import finish
 from .outcome import RefusedError
-from .phases import needs
+from .phases import RUNNING, needs
 from .volumes import forget
 from .work import Work
 
 
 def hands(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, Any]:
-    """What was put back did not pass its checks: this host does not open it, also not at a boot."""
+    """What was put back did not pass its checks: this host does not open it, also not at a boot.
+
+    Raises:
+        RefusedError: it has opened it already, by itself.
+    """
     with locked(host.system, host.layout.mutate_lock), epoch.admitted(host, at):
         change = load(host, identifier)
-        if needs(facts(change)) != "nothing":
-            record = {"because": because, "at": host.stamp()}
-            records.write(host.disk, change.paths.hands, record)
+        known = facts(change)
+        if needs(known) == "nothing" or known.state("open") == RUNNING:
+            raise RefusedError("order", f"{identifier}: this host has opened by itself")
+        record = {"because": because, "at": host.stamp()}
+        records.write(host.disk, change.paths.hands, record)
     return {"hands": identifier}
 
 

@@ -8,31 +8,40 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from . import epoch, quiesce, records, units
+from . import epoch, quiesce, records, units, watch
 from .change import Change, facts, load, look
 from .host import Host
 from .outcome import FailedError, RefusedError
-from .phases import RUNNING, entry, refusal
+from .phases import AGAIN, RUNNING, Facts, entry, refusal
+from .records import Record
 
 TAIL_LINES, TAIL_CHARACTERS = 20, 4000
 POLL = 0.1
 
 
 def phase(
-    host: Host, identifier: str, name: str, *, at: int, wait: Optional[float]
+    host: Host,
+    identifier: str,
+    name: str,
+    *,
+    at: int,
+    wait: Optional[float],
+    seen: Optional[Facts] = None,
 ) -> Dict[str, Any]:
     """Carry out one phase, or say what became of it.
 
     Args:
         at: the epoch of the caller.
         wait: seconds to wait at most; None is as long as it may take.
+        seen: what the caller goes by; where things stand otherwise by now, nothing starts.
 
     Raises:
         RefusedError: it may not start; nothing was done.
     """
     with epoch.admitted(host, at):
         change = load(host, identifier)
-        if entry(facts(change), name) == "start":
+        known = facts(change)
+        if entry(known, name) == "start" and seen in (None, known):
             _allow(change, name)
             _keep_watch(change, name)
             start(change, name, at=at)
@@ -50,11 +59,11 @@ def _allow(change: Change, name: str) -> None:
 
 
 def _keep_watch(change: Change, name: str) -> None:
-    """Nothing is begun that nobody would end; a restore is not stopped by that."""
-    if name not in ("quiesce", "restore"):
+    """Nothing is begun that nobody would end; what ends it is not stopped by that."""
+    if name not in ("quiesce", *AGAIN):
         return
     try:
-        units.keep_watch(change.host.system, change.id)
+        watch.keep(change)
     except FailedError as error:
         if name == "quiesce":
             raise RefusedError("order", f"no undo timer: {error.because}") from None
@@ -81,7 +90,7 @@ def start(change: Change, name: str, *, at: int) -> None:
     records.write(host.disk, path, record)
     argv = [host.system.program, "run", name, "--change", change.id, "--attempt", str(attempt)]
     try:
-        units.start(host.system, unit, argv=argv, seconds=change.manifest.limits[name])
+        units.start(host.system, unit, f"RuntimeMaxSec={change.manifest.limits[name]}", argv=argv)
     except FailedError as error:
         end(change, name, "failed", error.because)
 
@@ -104,7 +113,13 @@ def end(change: Change, name: str, state: str, because: str) -> None:
     host, path = change.host, change.paths.phase(name)
     record = records.read(path) or {}
     seconds = round(host.system.now() - float(record["began"]), 3)
-    ended = {"state": state, "because": because, "ended_at": host.stamp(), "seconds": seconds}
+    ended = {
+        "state": state,
+        "because": because,
+        "ended_at": host.stamp(),
+        "ended": host.system.monotonic(),
+        "seconds": seconds,
+    }
     records.write(host.disk, path, {**record, **ended})
 
 
@@ -114,30 +129,34 @@ def await_end(change: Change, name: str, *, seconds: float) -> Dict[str, Any]:
     deadline = system.monotonic() + seconds
     while look(change, name)[0] == RUNNING and system.monotonic() < deadline:
         system.sleep(POLL)
-    return report(change, name)
+    return {**report(change, name), "ended_ago": _ended_ago(change, look(change, name)[1])}
 
 
 def report(change: Change, name: str) -> Dict[str, Any]:
-    """What became of a phase. Times are UTC, ``seconds`` so far when it still runs.
-
-    ``ended_ago``: seconds by this host's clock; a controller's may be another.
-    """
+    """What became of a phase. Times are UTC, ``seconds`` so far when it still runs."""
     state, record = look(change, name)
-    seconds, ago = record.get("seconds"), None
-    since = change.host.system.now() - float(record.get("began", 0))
+    seconds = record.get("seconds")
     if state == RUNNING:
-        seconds = round(since, 3)
-    elif seconds is not None:
-        ago = max(round(since - float(seconds), 3), 0.0)
+        seconds = round(change.host.system.now() - float(record["began"]), 3)
     return {
         "phase": name,
         "state": state,
         "because": record.get("because", ""),
         "started_at": record.get("started_at"),
         "seconds": seconds,
-        "ended_ago": ago,
         "output": _tail(change, name),
     }
+
+
+def _ended_ago(change: Change, record: Record) -> Optional[float]:
+    """Seconds since a phase ended, by a clock that nobody sets while this boot lasts."""
+    system = change.host.system
+    if record.get("seconds") is None:
+        return None
+    if record["boot_id"] == system.boot_id() and "ended" in record:
+        return max(round(system.monotonic() - float(record["ended"]), 3), 0.0)
+    since = system.now() - float(record["began"])
+    return max(round(since - float(record["seconds"]), 3), 0.0)
 
 
 def _tail(change: Change, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Dict, Optional
 
-from . import ballast, epoch, records, units
+from . import ballast, epoch, records, watch
 from .change import Change, facts, load
 from .host import Host
 from .outcome import FailedError, RefusedError
@@ -66,8 +66,8 @@ def reverse(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, 
             ballast.give(host)
             record = {"because": because, "at": host.stamp(), "epoch": at}
             records.create(host.disk, change.paths.reversal, record)
-            with contextlib.suppress(FailedError):  # then a boot carries it out
-                units.keep_watch(host.system, change.id)
+        with contextlib.suppress(FailedError):  # then a boot carries it out
+            watch.keep(change)
         standing = change.reversal()
         assert standing is not None
     return {"change": identifier, "reversal": _stripped(standing)}

@@ -51,6 +51,7 @@ class ChangeLayout:
         self.reversal = directory / "reversal.json"
         self.finished = directory / "finished.json"
         self.cleaned = directory / "cleaned.json"
+        self.watched = directory / "watched.json"
         self.hands = directory / "hands.json"
         self.saved = directory / "saved"
         self.saved_aside = directory / "saved.tmp"

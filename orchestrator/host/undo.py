@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
-from . import begin, epoch
+from . import begin, epoch, watch
 from .change import Change, facts, load
 from .decide import TIMER, alone, propose_under_lock
 from .host import Host
@@ -27,13 +27,14 @@ def run(host: Host, identifier: str) -> Dict[str, Any]:
     """Watch over the change until it is over; what was done meanwhile."""
     change = load(host, identifier)
     did: List[Dict[str, Any]] = []
-    seen: Any = None
+    seen: Optional[Facts] = None
     since = host.system.monotonic()
     while True:
         with locked(host.system, host.layout.lock):
             known = facts(change)
-        if known.is_over:
-            return {"change": change.id, "did": did}
+            if known.is_over:
+                watch.leave(change)
+                return {"change": change.id, "did": did}
         if seen != known:
             seen, since = known, host.system.monotonic()
         step = due(
@@ -45,10 +46,10 @@ def run(host: Host, identifier: str) -> Dict[str, Any]:
         if step is None:
             host.system.sleep(POLL)
         elif step == PROPOSE:
-            did.append({"decision": propose(change)})
+            did.append({"decision": propose(change, known)})
         else:
             at = epoch.current(host)
-            did.append(begin.phase(host, change.id, step, at=at, wait=None))
+            did.append(begin.phase(host, change.id, step, at=at, wait=None, seen=known))
 
 
 def due(known: Facts, *, quiet: float, checking: float, is_ours: bool) -> Optional[str]:
@@ -72,13 +73,13 @@ def due(known: Facts, *, quiet: float, checking: float, is_ours: bool) -> Option
     return need if is_first or quiet >= patience else None
 
 
-def propose(change: Change) -> str:
-    """Propose to put the change back; the decision that stands then, whoever made it."""
+def propose(change: Change, seen: Facts) -> Optional[str]:
+    """Propose to put the change back, if all is as it was seen; the decision that stands then."""
     host = change.host
     because = "nobody went on with the change, or decided it, in time"
     with locked(host.system, host.layout.lock):
-        standing = change.decided()
-        if standing is None:
+        if facts(change) == seen:
             at = epoch.current(host)
-            standing = propose_under_lock(change, RESTORE, by=TIMER, because=because, at=at)
-    return str(standing["decision"])
+            propose_under_lock(change, RESTORE, by=TIMER, because=because, at=at)
+        standing = change.decided()
+    return standing["decision"] if standing else None

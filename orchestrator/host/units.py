@@ -21,28 +21,12 @@ def name(change: str, phase: str) -> str:
     return f"wardship-{change}-{phase}.service"
 
 
-def start(system: System, unit: str, *, argv: "list[str]", seconds: int) -> None:
-    """Start a unit that runs ``argv`` for at most ``seconds``.
+def start(system: System, unit: str, *more: str, argv: "list[str]") -> None:
+    """Start a unit that runs ``argv``; ``more``: its properties, such as its maximum run time.
 
     Raises:
         FailedError: systemd did not start it.
     """
-    _start(system, unit, f"RuntimeMaxSec={seconds}", argv=argv)
-
-
-def keep_watch(system: System, change: str) -> None:
-    """Start the unit that ends the change when nobody else does, unless it runs.
-
-    Raises:
-        FailedError: systemd did not start it.
-    """
-    unit = name(change, "undo")
-    if not look(system, unit).alive:
-        again = ("Restart=on-failure", "RestartSec=10", "StartLimitIntervalSec=0")
-        _start(system, unit, *again, argv=[system.program, "undo", "--change", change])
-
-
-def _start(system: System, unit: str, *more: str, argv: "list[str]") -> None:
     system.run(["systemctl", "reset-failed", unit])  # a former attempt's; often there is none
     properties = (
         *more,

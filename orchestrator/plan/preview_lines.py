@@ -18,7 +18,8 @@ MOST_LINES, MOST_NAMES, MOST_VARIANTS = 20, 12, 8
 
 def lines(shown: Preview) -> Iterator[str]:
     """The preview, line by line."""
-    yield from folded(f"plan {shown.plan[:12]}: {shown.mandate}")
+    name = f"plan {shown.plan[:12]}" if shown.groups else "no plan"  # kept only with a change
+    yield from folded(f"{name}: {shown.mandate}")
     yield from folded(_summary(shown), "  ")
     for group in shown.groups:
         yield ""

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orchestrator.errors import PlanError
+from orchestrator.files import write_whole
 from orchestrator.plan.model import Plan
 
 #: Length of the digest's beginning that names a plan.
@@ -46,11 +47,7 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 
 def _write(path: Path, parts: Iterable[str]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.writelines(parts)
-    partial.replace(path)
+    write_whole(path, (part.encode() for part in parts), mode=0o600)
 
 
 def find(state: Path, reference: str) -> Plan:
@@ -68,7 +65,10 @@ def find(state: Path, reference: str) -> Plan:
 
 
 def _by_digest(state: Path, prefix: str) -> Path:
-    plans = sorted(state.glob("plans/*.json"))
+    folder = state / "plans"
+    # Not glob, which is silent where a directory may not be read.
+    there = folder.iterdir() if folder.exists() else ()
+    plans = sorted(path for path in there if re.fullmatch(r"[0-9a-f]+\.json", path.name))
     found = [path for path in plans if path.stem == prefix[:SHORT] or path.stem.startswith(prefix)]
     if len(found) == 1:
         return found[0]
@@ -84,6 +84,11 @@ def _by_digest(state: Path, prefix: str) -> Path:
 def _read(path: Path) -> Plan:
     try:
         content = _content(path)
+    except FileNotFoundError as error:
+        raise PlanError(
+            f"{path}: no file, and no digest (4 or more of 0-9, a-f)",
+            hint="make a plan: wardship plan",
+        ) from error
     except OSError as error:
         raise PlanError(
             f"{path}: cannot be read ({error.strerror})", hint="make a plan: wardship plan"

@@ -73,7 +73,7 @@ class Activity(Model):
 
     ``limit``: the seconds that a host gives the step, None where it has no limit of its own.
     ``attempts`` is above one where a controller died in it and another went on.
-    ``opened_ago``: how long before its end the hosts had opened by themselves, in seconds.
+    ``ended_ago``: how long before its end hosts had done it already, by themselves, in seconds.
     """
 
     state: str
@@ -86,7 +86,7 @@ class Activity(Model):
     because: str = ""
     attempts: int = 1
     host_seconds: dict[str, float] = Field(default_factory=dict)
-    opened_ago: float = 0.0
+    ended_ago: float = 0.0
 
 
 class Stretch(Model):

@@ -79,9 +79,9 @@ def outages(record: Record, *, as_of: datetime) -> tuple[Outage, ...]:
         if activity.event == Event.WITHDRAWN:
             continue  # stopped before anything was done
         if shut is None and activity.state in _SHUTS:
-            shut = activity.started_at
+            shut = _shut_at(activity)
         elif shut is not None and _opened(activity) and activity.ended_at is not None:
-            opened = activity.ended_at - timedelta(seconds=activity.opened_ago)
+            opened = activity.ended_at - timedelta(seconds=activity.ended_ago)
             found.append(_outage(shut, max(opened, shut), as_of))
             shut = None
     return (*found, *([_outage(shut, None, as_of)] if shut else []))
@@ -181,7 +181,7 @@ def _ended(begun: Sequence[Entry], end: Entry) -> Activity:
         because="" if event is Event.DONE else without_patients(end.because),
         attempts=max(len(begun), 1),
         host_seconds=_by_host(end, "seconds"),
-        opened_ago=_opened_ago(end),
+        ended_ago=_ended_ago(end),
     )
 
 
@@ -210,9 +210,19 @@ def _by_a_person(entry: Entry) -> Activity:
     )
 
 
-def _opened_ago(entry: Entry) -> float:
-    """The last host that opened counts; one that does not say when counts as now."""
-    ago = _by_host(entry, "ended_ago") if entry.state in _OPENS else {}
+def _shut_at(activity: Activity) -> datetime:
+    """When the door was ordered shut; earlier than we asked, where a host had gone on alone."""
+    if activity.ended_at is None or not activity.ended_ago:
+        return activity.started_at
+    took = max(activity.host_seconds.values(), default=0.0)
+    return min(
+        activity.started_at, activity.ended_at - timedelta(seconds=activity.ended_ago + took)
+    )
+
+
+def _ended_ago(entry: Entry) -> float:
+    """The last host counts; where one does not say when, it counts as now."""
+    ago = _by_host(entry, "ended_ago")
     return min(ago.values()) if len(ago) == len(_by_host(entry, "seconds")) > 0 else 0.0
 
 

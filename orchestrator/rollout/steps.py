@@ -60,6 +60,8 @@ class Steps:
         self.journal.begin(change_set_id, record.state, epoch=epoch, at=self.clock.now())
         outcome = self._diagnosed(record, self._perform(record, epoch))
         to = advance(record.state, outcome.event)
+        if to is State.NEEDS_HANDS and outcome.event is not Event.UNWELL:
+            outcome = self._handed_over(record, epoch, outcome)
         self.journal.end(
             change_set_id,
             record.state,
@@ -166,6 +168,22 @@ class Steps:
             }
         )
 
+    def _handed_over(self, record: Record, epoch: int, outcome: Outcome) -> Outcome:
+        """Told to the hosts as well: none opens alone, or at a boot, what a person has to see to.
+
+        A host that cannot be told may have opened: its door is not known.
+        """
+        told = outcome.because[:1000]
+        try:
+            untold = self.hosts.hands(record.change_set, epoch=epoch, because=told)
+        except Superseded:
+            raise
+        except Exception as error:  # the end is written down in any case
+            untold = (f"the hosts were not told: {type(error).__name__}: {error}",)
+        because = "; ".join([outcome.because, *untold])
+        evidence = {**outcome.evidence, "untold": list(untold)}
+        return outcome.model_copy(update={"because": because, "evidence": evidence})
+
     def _stage(self, record: Record, epoch: int) -> Outcome:
         problems = self.hosts.stage(record.change_set, epoch=epoch)
         return Outcome.failed("; ".join(problems)) if problems else Outcome.done()
@@ -181,11 +199,13 @@ class Steps:
     def _baseline(self, record: Record, epoch: int) -> Outcome:
         began = self.clock.monotonic()
         outcome = self._looking(epoch).verdict(record.change_set, "baseline")
-        took, limit = self.clock.monotonic() - began, record.change_set.verify.limit_seconds
-        if outcome.event is Event.DONE and took > limit / 2:
+        took, declared = self.clock.monotonic() - began, record.change_set.verify
+        patience, limit = declared.patience_seconds, declared.limit_seconds
+        if outcome.event is Event.DONE and 2 * took + patience > limit:
             return Outcome.failed(
-                f"the checks took {took:.0f} s, and its hosts put themselves back after {limit} s "
-                "without a decision (declare a longer verify.limit_seconds)"
+                f"the checks took {took:.0f} s, and may be asked again for {patience} s: too long "
+                f"for hosts that put themselves back after {limit} s without a decision (declare "
+                "a longer verify.limit_seconds)"
             )
         return outcome
 
@@ -231,12 +251,7 @@ class Steps:
         )
 
     def _confirm(self, record: Record, epoch: int) -> Outcome:
-        outcome = self._looking(epoch).verdict(record.change_set, "restored")
-        if outcome.event is Event.DONE:
-            return outcome
-        # Told to the hosts as well: one that boots must not open what is not whole.
-        untold = self.hosts.hands(record.change_set, epoch=epoch, because=outcome.because[:1000])
-        return outcome.model_copy(update={"evidence": {**outcome.evidence, "untold": list(untold)}})
+        return self._looking(epoch).verdict(record.change_set, "restored")
 
     def _open(self, record: Record, epoch: int) -> Outcome:
         return self._asking.on_every(record.change_set, "open", epoch=epoch, tries=TRIES)

@@ -10,7 +10,10 @@ import pytest
 from orchestrator.cli import app as cli
 from orchestrator.cli.console import clean
 from orchestrator.cli.context import Context
+from orchestrator.cli.ends import _closing
 from orchestrator.errors import FleetError, PlanError, RestoreError, RolloutError, SurveyError
+from orchestrator.rollout.model import State
+from tests.builders_report import applied
 from tests.cli.conftest import Wardship
 
 
@@ -104,3 +107,26 @@ def test_a_short_pipe_is_no_error(wardship: Wardship, monkeypatch: pytest.Monkey
     monkeypatch.setattr(cli, "app", broken)
     monkeypatch.setattr("os.dup2", lambda *_: None)
     assert wardship("fleet", "show").code == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("nosuch",), ("run", "x", "--bogus"), (), ("status", "\udcff")], ids=str
+)
+def test_a_wrong_command_line_is_answered_in_json_too(
+    words: tuple[str, ...], wardship: Wardship
+) -> None:
+    said = wardship("--json", *words)
+    error = json.loads(said.out)["error"]
+    assert (said.code, error["exit_code"], error["kind"]) == (64, 64, "UsageError")
+    assert error["what"]
+
+
+def test_a_door_that_no_host_promised_to_keep_shut_is_not_called_shut() -> None:
+    story = applied().fails(State.VERIFYING, 4, "no").does(State.REVERTING, 1)
+    story.does(State.RESTORING, 4).fails(State.CONFIRMING, 4, "an image is missing")
+    shut = story.record(State.NEEDS_HANDS)
+    assert "the door of hospital-b-3f9c2a10 stays shut" in _closing([shut])
+    last = shut.entries[-1].model_copy(update={"evidence": {"untold": ["it is over here"]}})
+    opened = shut.model_copy(update={"entries": (*shut.entries[:-1], last)})
+    assert "stays shut" not in _closing([opened])
+    assert "see there whether the door of hospital-b-3f9c2a10 is shut" in _closing([opened])

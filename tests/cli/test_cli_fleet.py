@@ -27,7 +27,8 @@ def test_check_says_that_all_is_well_and_what_it_could_not_see(wardship: Wardshi
     assert said.code == 0
     assert "note: pacs-a: no host key recorded; wardship fleet trust pacs-a" in said.out
     assert said.last == (
-        "test: 2 facilities, 2 hosts, no problem; nothing was changed. next: wardship plan"
+        "test: 2 facilities, 2 hosts, no problem; nothing was changed. next: wardship fleet"
+        " trust pacs-a"
     )
 
 
@@ -143,3 +144,42 @@ def test_an_unknown_host_is_named(wardship: Wardship) -> None:
     said = wardship("fleet", "trust", "pacs-z", "--yes")
     assert said.code == 10
     assert "declared are: pacs-a, pacs-b" in said.err
+
+
+def test_a_key_from_a_file_is_recorded_by_what_is_told(
+    wardship: Wardship, tmp_path: Path, key: Path
+) -> None:
+    file = tmp_path / "a key.pub"
+    file.write_bytes(key.read_bytes())
+    said = wardship("fleet", "trust", "pacs-a", "--key-file", str(file), "--replace")
+    assert said.code == 64
+    assert f"{file} holds ssh-ed25519" in said.err
+    assert f"fleet trust pacs-a --key-file '{file}' --replace --yes" in said.err
+
+
+def test_an_invented_address_is_noted(wardship: Wardship, directory: Path) -> None:
+    file = directory / "facilities/hospital-a.yml"
+    file.write_text(file.read_text().replace("10.77.0.11", "192.0.2.11"))
+    said = wardship("fleet", "check")
+    assert "note: pacs-a: 192.0.2.11 is of an example" in said.out
+
+
+def test_a_bad_name_is_told_with_what_is_wrong_below_it(
+    wardship: Wardship, directory: Path
+) -> None:
+    file = directory / "facilities/hospital-a.yml"
+    text = file.read_text().replace("pacs-a:", "PACS A:").replace("10.77.0.11", "10.77.0.11 x")
+    file.write_text(text)
+    said = wardship("fleet", "check")
+    assert "PACS A" in said.err
+    assert "10.77.0.11 x" in said.err
+
+
+def test_checks_that_are_asked_longer_than_hosts_wait_are_refused(
+    wardship: Wardship, directory: Path
+) -> None:
+    file = directory / "fleet.yml"
+    file.write_text(file.read_text() + "verify: {patience_seconds: 1200}\n")
+    said = wardship("fleet", "check")
+    assert said.code == 10
+    assert "patience_seconds is 1200 and limit_seconds 1200" in said.err

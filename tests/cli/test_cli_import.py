@@ -420,8 +420,8 @@ def test_the_table_to_fill_in_holds_as_it_is(
     assert wardship("fleet", "import", "--template", str(tmp_path / name)).code == 0
     said = wardship("fleet", "import", str(tmp_path / name))
     assert said.code == 0, said.err
-    declared = yaml.safe_load((directory / "facilities/hospital-a.yml").read_text())
-    titles = [one["ae_title"] for one in declared["hosts"]["pacs-a"]["modalities"]]
+    declared = yaml.safe_load((directory / "facilities/hospital-b.yml").read_text())
+    titles = [one["ae_title"] for one in declared["hosts"]["pacs-b"]["modalities"]]
     assert titles == ["CT1", "WS1"]
 
 

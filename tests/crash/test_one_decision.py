@@ -7,12 +7,13 @@ import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from orchestrator.host import begin, decide, undo
-from orchestrator.host.change import load
+from orchestrator.host.change import facts, load
 from orchestrator.host.host import Host
 from orchestrator.host.prepare import prepare
 from tests.fakes.linux_host import LinuxHost, install_product, manifest, stage
@@ -37,7 +38,8 @@ def by_controller(host: Host) -> str:
 
 
 def by_timer(host: Host) -> str:
-    return undo.propose(load(host, CHANGE))
+    change = load(host, CHANGE)
+    return str(undo.propose(change, replace(facts(change), decision=None)))
 
 
 def propose(root: Path, ask: Callable[[Host], str], start: Barrier, out: Connection) -> None:

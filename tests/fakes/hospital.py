@@ -122,6 +122,8 @@ class FakeHospital:
 
     def on_hands(self, **_: Any) -> Any:
         """A person is needed."""
+        if self.door == "open":
+            return {"refused": "order", "because": "this host has opened by itself"}
         self.hands = True
         return {}
 

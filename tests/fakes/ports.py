@@ -84,7 +84,7 @@ class FakeHosts:
         answer = call(self.path, verb, epoch=epoch)
         if answer.get("refused") == "epoch":
             raise Superseded(answer["because"])
-        return ()
+        return (str(answer["because"]),) if "refused" in answer else ()
 
 
 @dataclass

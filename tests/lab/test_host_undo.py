@@ -61,7 +61,7 @@ def wait_over_again(target: Target) -> str:
     return "restored"
 
 
-@pytest.mark.parametrize("how", ["KILL", "SEGV"])
+@pytest.mark.parametrize("how", ["KILL", "TERM"])
 def test_a_timer_that_is_killed_comes_back(how: str, target: Target) -> None:
     target.prepare(checks=CHECKS)
     target.forward("quiesce", "snapshot")

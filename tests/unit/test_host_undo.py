@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host import aftercare, begin, decide, undo, units
+from orchestrator.host.change import facts, load
 from orchestrator.host.host import Host
 from orchestrator.host.manifest import PHASES
 from orchestrator.host.outcome import RefusedError
@@ -68,18 +69,18 @@ def test_it_lets_alone_what_runs_is_over_or_needs_hands(is_ours: bool) -> None:
     for phases in product(states, repeat=len(PHASES)):
         known = dict(zip(PHASES, phases, strict=True))
         for decision, reversal in ends:
-            for facts in (
+            for one in (
                 Facts(known, decision, reversal),
                 Facts(known, decision, reversal, hands=True),
                 Facts(known, decision, reversal, finished="cleared"),
             ):
-                step = due(facts, quiet=1e9, checking=CHECKING, is_ours=is_ours)
+                step = due(one, quiet=1e9, checking=CHECKING, is_ours=is_ours)
                 acted += step is not None
-                if needs(facts) in ("nothing", "hands"):
+                if needs(one) in ("nothing", "hands"):
                     assert step is None
                 if step == "propose":
                     assert RUNNING not in known.values()
-                    assert facts.target is None
+                    assert one.target is None
                 if step in ("restore", "open"):
                     assert known[step] != RUNNING
     assert acted > 1000
@@ -93,7 +94,9 @@ class Machine(LinuxHost):
     """A host whose time a test may end."""
 
     until: float = float("inf")
+    #: The clock is set so far when it shows so much.
     clock_jump: float = 0.0
+    jumps_at: float = float("inf")
 
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds)
@@ -102,7 +105,8 @@ class Machine(LinuxHost):
 
     def now(self) -> float:
         """The time of day, which may be set; monotonic() may not."""
-        return super().now() + self.clock_jump
+        now = super().now()
+        return now + (self.clock_jump if now > self.jumps_at else 0.0)
 
     def monotonic(self) -> float:
         return super().now()
@@ -157,6 +161,8 @@ def test_a_change_that_nobody_decides_is_put_back_and_opened(machine: Machine) -
     assert CHECKING <= took < CHECKING + 60
     assert_as_before(machine)
     assert propose(machine, COMMIT) == RESTORE, "the first word stands"
+    with pytest.raises(RefusedError, match="opened by itself"):
+        aftercare.hands(Host(machine), CHANGE, at=1, because="an image is missing")
 
 
 @pytest.mark.parametrize("last", ["quiesce", "snapshot"])
@@ -208,7 +214,7 @@ def test_what_needs_hands_stays_shut(machine: Machine) -> None:
 @pytest.mark.parametrize("jump", [-86400.0, 86400.0])
 def test_a_clock_that_is_set_changes_nothing(machine: Machine, jump: float) -> None:
     forward(machine)
-    machine.clock_jump = jump
+    machine.clock_jump, machine.jumps_at = jump, machine.clock + CHECKING / 2
     assert CHECKING <= watch(machine) < CHECKING + 60
 
 
@@ -226,3 +232,46 @@ def test_a_host_without_a_timer_begins_nothing(machine: Machine) -> None:
     assert machine.table is None
     assert set(machine.running) == {"db.service", "pacs.service"}
     assert not (Host(machine).layout.change(CHANGE).phases / "quiesce.json").exists()
+
+
+def test_what_is_being_opened_is_not_promised_to_stay_shut(machine: Machine) -> None:
+    forward(machine)
+    propose(machine, RESTORE)
+    phase(machine, "restore")
+    begin.phase(Host(machine), CHANGE, "open", at=1, wait=0)
+    with pytest.raises(RefusedError, match="opened by itself"):
+        aftercare.hands(Host(machine), CHANGE, at=1, because="an image is missing")
+
+
+def test_what_changed_since_it_looked_is_looked_at_again(machine: Machine) -> None:
+    forward(machine)
+    propose(machine, RESTORE)
+    phase(machine, "restore")
+    change = load(Host(machine), CHANGE)
+    seen = facts(change)
+    aftercare.hands(Host(machine), CHANGE, at=1, because="an image is missing")
+    said = begin.phase(Host(machine), CHANGE, "open", at=1, wait=None, seen=seen)
+    assert said["state"] == ABSENT
+    aftercare.clear(Host(machine), CHANGE, at=1, reason="mended")
+    assert undo.propose(change, seen) == RESTORE
+    assert machine.table is None
+
+
+def test_a_cleared_change_is_not_decided_afterwards(machine: Machine) -> None:
+    forward(machine, "quiesce")
+    change = load(Host(machine), CHANGE)
+    seen = facts(change)
+    aftercare.clear(Host(machine), CHANGE, at=1, reason="mended")
+    assert undo.propose(change, seen) is None
+    assert change.decided() is None
+
+
+def test_one_that_has_taken_its_leave_is_not_taken_for_one_that_watches(machine: Machine) -> None:
+    forward(machine)
+    propose(machine, COMMIT)
+    phase(machine, "open")
+    watch(machine)
+    unit = units.name(CHANGE, "undo")
+    assert machine.units[unit][0] == "active", "its process is still on its way out"
+    decide.reverse(Host(machine), CHANGE, at=1, because="a test")
+    assert load(Host(machine), CHANGE).paths.watched.exists()

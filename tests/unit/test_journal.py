@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.journal import SqlJournal
-from orchestrator.errors import PlanError, RestoreError
+from orchestrator.errors import MachineError, PlanError, RestoreError
 from orchestrator.rollout.model import Outcome, State
 from orchestrator.rollout.ports import Superseded
 from tests.crash.change_sets import change_set, plan
@@ -175,7 +175,7 @@ def test_a_journal_that_cannot_be_written_says_so(
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(PlanError, match="cannot be used as a journal: Read-only file system"):
+    with pytest.raises(MachineError, match="cannot be opened: Read-only file system"):
         SqlJournal(journal.file)
 
 

@@ -150,3 +150,25 @@ def test_an_address_that_may_not_be_asked(box: NetBox, url: str, told: str) -> N
     assert told in message
     assert "secret" not in message
     assert box.asked == []
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\r", f"{TOKEN}\n", f" {TOKEN}", "ä" * 40])
+def test_a_token_with_a_strange_sign_is_refused_and_never_shown(
+    token: str, box: NetBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(netbox.TOKEN, token)
+    told = refused(box.url)
+    assert "holds a sign that no token has" in told
+    assert token.strip() not in told
+    assert not box.asked
+
+
+def test_an_authority_that_is_not_there_is_no_bug(
+    box: NetBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such")
+    assert "/no/such: cannot be read\nREQUESTS_CA_BUNDLE names" in refused(box.url)
+
+
+def test_a_port_without_tls_is_told_as_that(box: NetBox) -> None:
+    assert "speaks no TLS at that port" in refused(box.url.replace("http:", "https:"))

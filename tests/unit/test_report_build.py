@@ -132,6 +132,17 @@ def test_a_host_that_went_back_alone_is_told_and_the_outage_ends_when_it_opened(
     assert report.stretches[-1].clinic == "working"
 
 
+def test_a_reversal_that_a_host_carried_out_alone_is_an_outage_of_its_own_length() -> None:
+    story = applied().does(State.VERIFYING, 4).does(State.COMMITTING, 1).does(State.OPENING, 1)
+    story.is_sent(State.COMMITTED, State.REVERSING, "slow").is_cut_off(State.REVERSING, 86400)
+    story.does(State.REVERSING, 1)
+    story.hears(State.RESTORING, seconds={HOST: 600.0}, ended_ago={HOST: 80000.0})
+    story.does(State.CONFIRMING, 4)
+    story.hears(State.REOPENING, seconds={HOST: 1.0}, ended_ago={HOST: 79000.0})
+    report = build(story.record(State.RESTORED, cause="slow"), {})
+    assert 1600 < report.outages[-1].seconds < 1620
+
+
 def test_trying_again_is_not_told_as_giving_back() -> None:
     story = applied().fails(State.VERIFYING, 4, "first").fails(State.REVERTING, 1, "second")
     story.is_sent(State.NEEDS_HANDS, State.REVERTING, "disk is mended")

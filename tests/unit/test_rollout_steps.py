@@ -107,6 +107,17 @@ def test_what_was_put_back_and_is_not_whole_stays_shut_on_the_host_too(tmp_path:
         bench.journal.close()
 
 
+def test_whoever_needs_hands_is_told_so_whatever_failed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, apply="failed", restore="failed")
+    try:
+        assert bench.drive(bench.controller()) is State.NEEDS_HANDS
+        assert bench.hospital.call("look")["hands"] is True
+        assert bench.journal.record(ONE).entries[-1].evidence["untold"] == []
+    finally:
+        bench.hospital.close()
+        bench.journal.close()
+
+
 def test_an_older_change_is_not_put_back_under_a_younger_one(bench: Bench) -> None:
     assert bench.drive(bench.controller()) is State.COMMITTED
     younger = change_set("hospital-a-0002")

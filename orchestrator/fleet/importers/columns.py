@@ -24,16 +24,16 @@ class Column(NamedTuple):
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("facility", "the hospital's name in the fleet: small letters, digits, -", "hospital-a"),
-    Column("title", "what people call it", "A hospital"),
+    Column("facility", "the hospital's name in the fleet: small letters, digits, -", "hospital-b"),
+    Column("title", "what people call it", "Another hospital"),
     Column("country", "two capital letters (ISO 3166-1)", "SZ"),
     Column("timezone", "its time zone by IANA name", "Africa/Mbabane"),
     Column("kind", "what this row is: host, modality or workstation", "host"),
-    Column("host", "the host's name; in other rows, the host that knows the AE", "pacs-a"),
-    Column("address", "host name or IP address", "192.0.2.11"),
+    Column("host", "the host's name; in other rows, the host that knows the AE", "pacs-b"),
+    Column("address", "host name or IP address", "192.0.2.12"),
     Column("product", "the product, as catalog.yml names it", "orthanc", rows="host"),
     Column("release", "the release that is to be ordered for it", "1.12.7", rows="host"),
-    Column("ae_title", "AE title: capital letters, digits, _ . -, at most 16", "HOSPITALA"),
+    Column("ae_title", "AE title: capital letters, digits, _ . -, at most 16", "HOSPITALB"),
     Column("port", "TCP port of its DICOM service", "4242", "number"),
     Column("web_port", "TCP port of its web service", "8042", "number", "host"),
     Column("dicomweb", "path of its DICOMweb root", "/dicom-web", rows="host"),

@@ -18,9 +18,9 @@ from orchestrator.fleet.importers.workbook import SHEET
 _ROWS = 500
 #: Two rows after the example of each column: a modality, and a workstation.
 _MORE = (
-    {"facility": "hospital-a", "kind": "modality", "host": "pacs-a", "address": "192.0.2.21",
+    {"facility": "hospital-b", "kind": "modality", "host": "pacs-b", "address": "192.0.2.22",
      "ae_title": "CT1", "port": "104"},
-    {"facility": "hospital-a", "kind": "workstation", "host": "pacs-a", "address": "192.0.2.101",
+    {"facility": "hospital-b", "kind": "workstation", "host": "pacs-b", "address": "192.0.2.102",
      "ae_title": "WS1", "port": "11112"},
 )  # fmt: skip
 _WHERE = {"any": "", "host": "in rows of kind host", "ae": "in rows of other kinds"}

@@ -1,0 +1,34 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_whole(
+    path: Path, parts: Iterable[bytes], *, mode: int = 0o666, is_new: bool = False
+) -> None:
+    """Write a file in place of the one that is there; ``mode`` is less the process's umask.
+
+    Raises:
+        FileExistsError: ``is_new``, and something of that name is there.
+        OSError: it could not be written; it names the file, and nothing of it is left.
+    """
+    if is_new and (path.exists() or path.is_symlink()):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(parts)
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        error.filename = str(path)  # a full disk does not name one
+        raise
