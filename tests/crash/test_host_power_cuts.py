@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.host import ballast, begin, boot, decide, prepare, status
+from orchestrator.host import ballast, begin, boot, decide, prepare, status, watch
+from orchestrator.host.change import load
 from orchestrator.host.host import Host
 from orchestrator.host.outcome import RefusedError
 from tests.fakes.linux_host import LinuxHost, PowerCut, install_product, manifest, stage
@@ -213,6 +214,7 @@ def test_a_phase_that_was_cut_never_starts_again(places: Iterator[Path], name: s
     machine = machine_at(next(places))
     for each in ("quiesce", "snapshot", "apply")[: ("quiesce", "snapshot", "apply").index(name)]:
         phase(machine, each)
+    watch.keep(load(Host(machine), CHANGE))  # the phase's own beginning is what is cut
     machine.disk.effects.clear()
     assert cut(machine, lambda m: phase(m, name), 4)
     machine.disk.cut_before = None
