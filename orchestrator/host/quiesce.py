@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import List
 
-from . import ballast, door, hold, services, volumes
+from . import ballast, door, hold, saved, services, volumes
 from .change import Change
 from .outcome import FailedError
 from .system import System
@@ -33,6 +33,7 @@ def problems(change: Change) -> List[str]:
             if not (releases / name).is_dir()
         ]
     found += services.unknown(system, manifest.services)
+    found += saved.problems(system, manifest.paths)
     if system.free(change.host.layout.state) < 4 * ballast.SIZE:
         found.append(f"{change.host.layout.state} has too little room for records and evidence")
     return found + volumes.problems(work.places, work.snapshots, system)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence
 
 from . import records
 from .disk import Disk
@@ -38,6 +38,25 @@ def save(system: System, paths: Sequence[str], *, to: Path) -> Dict[str, Tree]:
     records.write(disk, to / INDEX, {"paths": listed})
     prove(system, to)
     return trees
+
+
+def problems(system: System, paths: Sequence[str]) -> List[str]:
+    """What is mounted at or in ``paths``: putting them back would move it away, and empty it."""
+    found = []
+    for path in paths:
+        top = system.at(path)
+        if not os.path.lexists(top):
+            continue
+        outside = system.device(top.parent)
+        for directory, _, _ in os.walk(top) if top.is_dir() and not top.is_symlink() else ():
+            if system.device(Path(directory)) != outside:
+                found.append(f"another file system is mounted at /{_inside(system, directory)}")
+                break
+    return found
+
+
+def _inside(system: System, directory: str) -> Path:
+    return Path(directory).relative_to(system.root)
 
 
 def _store(source: Path, entry: Entry, to: Path, disk: Disk) -> None:

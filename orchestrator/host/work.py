@@ -31,7 +31,9 @@ class Work:
         self.places = [Place(self.system, change.id, volume) for volume in change.manifest.volumes]
 
     def note(self, text: str) -> None:
-        with self.change.paths.log(self.phase).open("a") as log:
+        # A file's name may be no UTF-8; a line that is only told must not stop a restore.
+        path = self.change.paths.log(self.phase)
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(f"{self.host.stamp()} {text}\n")
 
     def script(

@@ -15,6 +15,7 @@ from orchestrator.host import units
 from orchestrator.host.change import load, look
 from orchestrator.host.host import Host
 from orchestrator.host.phases import Unit
+from orchestrator.host.work import Work
 from tests.fakes.linux_host import LinuxHost, install_product, manifest, stage
 
 CHANGE = "hospital-a-1"
@@ -587,3 +588,22 @@ def test_an_unknown_change_and_wrong_words_are_told_apart(
         command.main(["phase", "nonsense"])
     assert ended.value.code == 64
     assert "wrong" in json.loads(capsys.readouterr().out)
+
+
+def test_what_is_mounted_in_a_declared_path_is_refused_before_anything_is_felt(
+    call: Caller, machine: LinuxHost
+) -> None:
+    keys = machine.at("/etc/pacs/keys/archive")  # of that name, the fake's other disk
+    keys.mkdir(parents=True)
+    refused = call.phase("quiesce", code=3)
+    assert "another file system is mounted at /etc/pacs/keys/archive" in refused["because"]
+    assert machine.table is None
+
+
+def test_a_name_that_is_no_text_does_not_stop_what_tells_it(
+    call: Caller, machine: LinuxHost
+) -> None:
+    forward(call)
+    work = Work(load(Host(machine), CHANGE), "restore")
+    work.note("still there: M\udcfcller")
+    assert "M\\udcfcller" in work.change.paths.log("restore").read_text()

@@ -114,9 +114,11 @@ def test_state_outside_the_snapshot_is_refused(host: Host) -> None:
     host.settings["StorageDirectory"] = str(host.root / "elsewhere")
     host.settings["PostgreSQL"] |= {"EnableIndex": False, "EnableStorage": True}
     (host.root / "live/postgresql/pg_tblspc/16400").symlink_to("/mnt")
+    (host.root / "live/postgresql/pg_wal").symlink_to("/fast/wal")
     told = "; ".join(host.refusals())
     assert f"stored objects are in {host.root}/elsewhere, outside the volume" in told
     assert "has a tablespace of its own" in told
+    assert "write-ahead log is in /fast/wal, which would not go back" in told
     assert "the index is not in PostgreSQL there" in told
     assert "the images are in PostgreSQL there" in told
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import socket
 import subprocess
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -310,6 +313,24 @@ def test_carry_names_a_file_that_it_cannot_read(machine: Machine, volumes: Volum
     ended = machine.run("carry", **volumes.words())
     assert ended.returncode == 1
     assert "bb/00/damaged: neither a DICOM file nor a summary" in ended.stderr
+
+
+def test_carry_takes_no_directory_that_it_cannot_list_for_an_empty_one(tmp_path: Path) -> None:
+    """By the script's own function: root, who runs it, may list everything but a broken disk."""
+
+    def broken(root: Path, onerror: Callable[[OSError], None]) -> Iterator[Any]:
+        yield str(root), ["bb"], ["old"]
+        onerror(OSError(errno.EIO, "Input/output error", f"{root}/bb"))
+
+    text = (HOST_SCRIPTS / "carry").read_text()
+    body = text[text.index("def listing(root):") : text.index("def carry(web")]
+    names: dict[str, Any] = {
+        "os": SimpleNamespace(walk=broken), "Path": Path,
+        "here": SimpleNamespace(ProblemError=ValueError),
+    }  # fmt: skip
+    exec(body, names)  # noqa: S102 - what the role ships
+    with pytest.raises(ValueError, match="bb: Input/output error"):
+        names["listing"](tmp_path)
 
 
 def test_carry_that_is_refused_is_an_error(machine: Machine, volumes: Volumes) -> None:

@@ -73,6 +73,9 @@ def state_is_captured(given):
     ):
         if Path(volume) not in real.parents:
             yield f"{what} are in {real}, outside the volume {volume}"
+    log = (data / "pg_wal").resolve()
+    if data not in log.parents:
+        yield f"PostgreSQL's write-ahead log is in {log}, which would not go back with its data"
     for each in sorted((data / "pg_tblspc").iterdir()):
         yield f"PostgreSQL has a tablespace of its own, {each}: it may lie outside the volume"
     if not live.get("PostgreSQL", {}).get("EnableIndex"):
