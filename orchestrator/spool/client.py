@@ -1,0 +1,113 @@
+"""Associations with the product that stands behind the door, over loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
+
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from .settings import Identity, Settings
+
+_config.LOG_HANDLER_LEVEL = "none"
+#: Seconds until a silent peer counts as one that does not answer.
+TIMEOUT = 30.0
+#: What one message part may hold, in bytes; 0 would leave it to the peer.
+PDU = 262144
+
+
+class CannotError(Exception):
+    """The product cannot be spoken to; ``str`` says why."""
+
+
+@contextlib.contextmanager
+def opened(
+    settings: Settings, contexts: Sequence[PresentationContext], *, caller: str
+) -> Iterator[Association]:
+    """An association with the product, in the name of ``caller``; released in the end.
+
+    Raises:
+        CannotError: there is none to be had.
+    """
+    dicom = settings.dicom
+    association = associate(
+        ("127.0.0.1", dicom.port),
+        list(contexts),
+        calling=caller,
+        called=dicom.ae_title,
+        tls=dicom.tls,
+    )
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def associate(
+    where: Tuple[str, int],
+    contexts: List[PresentationContext],
+    *,
+    calling: str,
+    called: str,
+    tls: Optional[Identity] = None,
+    roles: Sequence[Any] = (),
+) -> Association:
+    """An established association.
+
+    Raises:
+        CannotError: there is none to be had.
+    """
+    entity = AE(ae_title=calling)
+    entity.maximum_pdu_size = PDU
+    entity.acse_timeout = entity.dimse_timeout = entity.connection_timeout = TIMEOUT
+    entity.network_timeout = None
+    secured = (_context(tls), "localhost") if tls else None
+    association = entity.associate(
+        *where,
+        contexts=contexts,
+        ae_title=called,
+        max_pdu=PDU,
+        ext_neg=list(roles),
+        evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once)],
+        tls_args=secured,
+    )
+    if association.is_established:
+        return association
+    host, port = where
+    if association.is_rejected:
+        said = getattr(association.acceptor.primitive, "reason_str", "no reason")
+        raise CannotError(f"{called} at {host}:{port} rejects {calling}: {said}")
+    raise CannotError(f"{called} at {host}:{port} takes no association from {calling}")
+
+
+def send_at_once(event: Any) -> None:
+    """Small answers are not held back to be sent with more (TCP_NODELAY)."""
+    connection = event.assoc.dul.socket.socket
+    if connection is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def answer_at_once(event: Any) -> None:
+    """What came is acknowledged now (TCP_QUICKACK, which Linux forgets again).
+
+    Many a sender holds back an object's last segment until its first is acknowledged; Linux takes
+    40 ms for that.
+    """
+    connection = event.assoc.dul.socket.socket
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def _context(identity: Identity) -> ssl.SSLContext:
+    """As who stands in for the product: with its own certificate, over loopback by no name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(identity.ca)
+    context.load_cert_chain(identity.certificate, identity.key)
+    return context

@@ -1,0 +1,136 @@
+"""The command line: ``wardship-spool VERB DIRECTORY``, one JSON object on standard output.
+
+Exit codes: 0 done, 1 not (the reason is in the object), 64 wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Sequence
+
+from . import VERSION, commitment, contexts, mllp, server, worklist
+from .client import CannotError
+from .contexts import WORKLIST
+from .replay import Replay
+from .settings import load
+from .status import status
+from .store import COMMITMENT, STORED, Outcome, Store
+
+#: Between two attempts to deliver what is left, in seconds; it grows to the second.
+SOON, LATER = 2.0, 60.0
+
+
+def learn(directory: Path) -> Dict[str, Any]:
+    """What the product takes, and its worklist; asked while it runs and its door is open."""
+    settings = load(directory)
+    accepted = contexts.learn(settings)
+    contexts.keep(directory, accepted)
+    told: Dict[str, Any] = {"contexts": sum(map(len, accepted.values()))}
+    if WORKLIST in accepted:
+        try:
+            told["worklist"] = worklist.export(settings)
+        except CannotError as error:
+            told["no_worklist"] = str(error)
+    return told
+
+
+def serve(directory: Path) -> Dict[str, Any]:
+    """Park, until SIGTERM."""
+    settings = load(directory)
+    store = Store(directory, quota=settings.quota)
+    store.open()
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    listening = server.start(settings, contexts.kept(directory), store)
+    lines = [mllp.start(store, one.spool_port, source=str(one.port)) for one in settings.mllp]
+    over.wait()
+    listening.shutdown()
+    for one in lines:
+        one.shutdown()
+    return {}
+
+
+def replay(directory: Path) -> Dict[str, Any]:
+    """Give back what is parked, once."""
+    settings = load(directory)
+    given = Replay(settings, Store(directory, quota=settings.quota)).run()
+    return {"given": given, **status(directory)}
+
+
+def deliver(directory: Path) -> Dict[str, Any]:
+    """Give back what is left and report what was asked, until nothing is left to do."""
+    settings = load(directory)
+    store, pause = Store(directory, quota=settings.quota), SOON
+    while True:
+        left = _deliver_once(store, Replay(settings, store))
+        if not left:
+            return status(directory)
+        print(json.dumps({"left": left}), file=sys.stderr, flush=True)
+        time.sleep(pause)
+        pause = min(pause * 2, LATER)
+
+
+def _deliver_once(store: Store, giving: Replay) -> "list[str]":
+    left = []
+    try:
+        giving.run()
+    except CannotError as error:
+        left.append(str(error))
+    known = store.outcomes()
+    waiting = [i for i in store.items() if i.kind == COMMITMENT and i.number not in known]
+    held = _held(store.directory) if waiting else frozenset()
+    for item in waiting:
+        try:
+            if held is None:
+                raise CannotError("there is no census yet")
+            commitment.send(giving.settings, item, held)
+        except CannotError as error:
+            left.append(str(error))
+        else:
+            store.settle(item, Outcome(STORED))
+    return left
+
+
+def _held(directory: Path) -> "frozenset[str] | None":
+    """The UIDs of all objects of the product that stays, as the host program counted them."""
+    try:
+        return frozenset((directory / "held").read_text(encoding="ascii").split())
+    except FileNotFoundError:
+        return None
+
+
+VERBS: Dict[str, Callable[[Path], Dict[str, Any]]] = {
+    "learn": learn,
+    "serve": serve,
+    "replay": replay,
+    "deliver": deliver,
+    "status": status,
+    "version": lambda _: {"version": VERSION},
+}
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run one verb; the exit code."""
+    os.umask(0o077)
+    parser = argparse.ArgumentParser(prog="wardship-spool", description="See docs/parking.md.")
+    parser.add_argument("verb", choices=VERBS)
+    parser.add_argument("directory", type=Path)
+    given = parser.parse_args(argv)
+    try:
+        print(json.dumps(VERBS[given.verb](given.directory), sort_keys=True))
+    except (CannotError, OSError, ValueError, KeyError, TypeError) as error:
+        print(json.dumps({"failed": given.verb, "because": f"{type(error).__name__}: {error}"}))
+        return 1
+    return 0
+
+
+def entry() -> None:
+    """Where the one file begins."""
+    raise SystemExit(main())

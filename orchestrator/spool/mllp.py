@@ -1,0 +1,159 @@
+"""HL7 v2 over MLLP: messages kept in order, acknowledged when they are on the disk.
+
+The frame is that of HL7's "Minimal Lower Layer Protocol" (release 1): 0x0B, the message, 0x1C 0x0D.
+AA is said for what is kept, AE for what cannot be kept just now, AR for what is no message (HL7 v2.5.1
+section 2.9.2, original mode).
+"""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+from typing import Iterator, Tuple
+
+import hl7
+
+from .store import HL7, FullError, Store
+
+START, END = b"\x0b", b"\x1c\r"
+#: Bytes that one message may have.
+LARGEST = 64 * 1024 * 1024
+#: Seconds after which a connection that says nothing more is ended.
+IDLE = 600.0
+#: To what cannot be read, and so has no control id to answer to.
+NO_MESSAGE = b"MSH|^~\\&|||||||ACK|0|P|2.5.1\rMSA|AR||this is no HL7 message\r"
+
+
+class BrokenError(Exception):
+    """What came is no message; ``str`` says why."""
+
+
+def start(store: Store, port: int, *, source: str) -> socketserver.ThreadingTCPServer:
+    """Listen, in threads of its own; ``source`` names the product's port."""
+
+    class Desk(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            serve(self.request, store, source=source)
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address = True
+        daemon_threads = True
+
+    server = Server(("", port), Desk)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def serve(connection: socket.socket, store: Store, *, source: str) -> None:
+    """One sender, until it leaves."""
+    connection.settimeout(IDLE)
+    try:
+        for message in messages(connection):
+            connection.sendall(framed(_kept(message, store, source)))
+    except OSError:
+        return
+
+
+def _kept(message: bytes, store: Store, source: str) -> bytes:
+    try:
+        read_as = read(message)
+    except BrokenError as broken:
+        store.refused(source, HL7, because=str(broken))
+        return NO_MESSAGE
+    try:
+        store.park_bytes(message, HL7, source=source)
+    except FullError:
+        because = "parking is full"
+    except OSError as error:
+        because = f"the disk refused: {error.strerror}"
+    else:
+        return acknowledged(read_as, "AA", "")
+    store.refused(source, HL7, because=because, uid=str(read_as.segment("MSH")(10)))
+    return acknowledged(read_as, "AE", because)
+
+
+def messages(connection: socket.socket) -> Iterator[bytes]:
+    """The messages that come over a connection; ends when it does.
+
+    Raises:
+        OSError: it broke, or went on for too long without an end.
+    """
+    held = b""
+    while True:
+        start_at, end_at = held.find(START), held.find(END)
+        if start_at >= 0 and end_at > start_at:
+            yield held[start_at + 1 : end_at]
+            held = held[end_at + len(END) :]
+            continue
+        if len(held) > LARGEST:
+            raise OSError("a message without an end")
+        more = connection.recv(65536)
+        if not more:
+            return
+        held += more
+
+
+def framed(message: bytes) -> bytes:
+    return START + message + END
+
+
+def read(message: bytes) -> hl7.Message:
+    """A message, byte for byte (as Latin-1: its character set does not matter here).
+
+    Raises:
+        BrokenError: it has no header, or one without a control id.
+    """
+    try:
+        found: hl7.Message = hl7.parse(message.decode("latin-1"))
+        if not str(found.segment("MSH")(10)):
+            raise BrokenError("MSH has no message control id")
+    except (hl7.HL7Exception, KeyError, IndexError, ValueError) as error:
+        raise BrokenError(f"no HL7 message: {type(error).__name__}") from None
+    return found
+
+
+def acknowledged(message: hl7.Message, code: str, because: str) -> bytes:
+    """The acknowledgement of a message."""
+    try:
+        answer = message.create_ack(code)
+    except (KeyError, IndexError):  # a type without a trigger event, as in "ACK" or "ORM"
+        answer = _plain(message, code)
+    if because:
+        answer.segment("MSA").assign_field(because, 3)
+    return str(answer).encode("latin-1", "replace")
+
+
+def _plain(message: hl7.Message, code: str) -> hl7.Message:
+    header = message.segment("MSH")
+    fields = [str(header(number)) for number in (5, 6, 3, 4)]
+    return hl7.parse(
+        f"MSH|^~\\&|{'|'.join(fields)}|||ACK|{hl7.generate_message_control_id()}|P|2.5.1\r"
+        f"MSA|{code}|{header(10)}\r"
+    )
+
+
+def answer_to(address: Tuple[str, int], message: bytes, *, timeout: float) -> Tuple[str, str]:
+    """Send a message; the code of the answer (AA, AE, AR, CA, CE, CR) and its text.
+
+    Raises:
+        OSError: nobody listens, or nothing came back.
+        BrokenError: what came back acknowledges something else.
+    """
+    control = str(read(message).segment("MSH")(10))
+    with socket.create_connection(address, timeout=timeout) as connection:
+        connection.sendall(framed(message))
+        for reply in messages(connection):
+            return _understood(reply, control)
+    raise OSError("the connection was closed without an answer")
+
+
+def _understood(reply: bytes, control: str) -> Tuple[str, str]:
+    try:
+        segment = hl7.parse(reply.decode("latin-1")).segment("MSA")
+        code, about = str(segment(1)), str(segment(2))
+    except (hl7.HL7Exception, KeyError, IndexError, ValueError):
+        raise BrokenError("the answer is no acknowledgement") from None
+    if about != control:
+        raise BrokenError("the answer is to another message")
+    return code, str(segment(3)) if len(segment) > 3 else ""

@@ -1,0 +1,198 @@
+"""The DICOM service that stands in for the product while its door is shut.
+
+Takes from declared AEs what the product would take, under its title. What it cannot do it says so:
+a query gets a failure, never an empty answer. *Success* is said when the item is on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, Tuple
+
+from pydicom import Dataset
+from pynetdicom import AE, _config, evt
+from pynetdicom.transport import ThreadedAssociationServer
+
+from . import contexts, mpps, worklist
+from .client import PDU, answer_at_once, send_at_once
+from .contexts import Accepted
+from .settings import Identity, Settings
+from .store import COMMITMENT, OBJECT, FullError, Store
+
+_config.LOG_HANDLER_LEVEL = "none"
+_config.STORE_RECV_CHUNKED_DATASET = True  # an object goes to the disk as it comes
+SUCCESS = 0x0000
+#: PS3.4 table B.2-1 and PS3.7 annex C.
+OUT_OF_RESOURCES, CANNOT_PROCESS, PROCESSING_FAILURE = 0xA700, 0xC000, 0x0110
+NO_SUCH_OBJECT, INVALID_ARGUMENT, RESOURCE_LIMIT = 0x0112, 0x0115, 0x0213
+FULL = "parking is full"
+CLOSED = "the archive is being changed"
+#: As many associations at a time; more are told to come again.
+ASSOCIATIONS = 64
+#: Seconds after which a connection that says nothing more is ended.
+IDLE = 120.0
+
+
+def start(settings: Settings, accepted: Accepted, store: Store) -> ThreadedAssociationServer:
+    """Listen, in threads of its own; an association a thread."""
+    tempfile.tempdir = str(store.incoming)  # where pynetdicom writes what is coming
+    dicom = settings.dicom
+    entity = AE(ae_title=dicom.ae_title)
+    entity.require_called_aet = True
+    entity.require_calling_aet = [each.ae_title for each in dicom.modalities]
+    entity.maximum_associations = ASSOCIATIONS
+    entity.maximum_pdu_size = PDU
+    entity.network_timeout = IDLE
+    can_find = (settings.directory / worklist.DIRECTORY).is_dir()
+    for name, syntaxes in accepted.items():
+        if name != contexts.WORKLIST or can_find:
+            entity.add_supported_context(name, syntaxes)
+    started = entity.start_server(
+        ("", dicom.spool_port),
+        block=False,
+        ssl_context=_context(dicom.tls) if dicom.tls else None,
+        evt_handlers=Desk(store, settings.directory).handlers(),
+    )
+    if started is None:
+        raise RuntimeError("a server that does not block is given back")
+    return started
+
+
+def _context(identity: Identity) -> ssl.SSLContext:
+    """The product's own identity; whoever calls must be known to its authority (PS3.15 B.9)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(identity.certificate, identity.key)
+    context.load_verify_locations(identity.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+class Desk:
+    """What is answered to whom."""
+
+    def __init__(self, store: Store, directory: Path) -> None:
+        self._store = store
+        self._directory = directory
+
+    def handlers(self) -> List[Any]:
+        """For pynetdicom, by event."""
+        return [
+            (evt.EVT_CONN_OPEN, send_at_once),
+            (evt.EVT_CONN_OPEN, answer_at_once),
+            (evt.EVT_DATA_RECV, answer_at_once),
+            (evt.EVT_DATA_SENT, answer_at_once),
+            (evt.EVT_CONN_CLOSE, self._left),
+            (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_C_ECHO, lambda event: SUCCESS),
+            (evt.EVT_C_STORE, self._store_object),
+            (evt.EVT_C_FIND, self._find),
+            (evt.EVT_C_MOVE, self._move),
+            (evt.EVT_C_GET, self._get),
+            (evt.EVT_N_ACTION, self._commit),
+            (evt.EVT_N_CREATE, self._create),
+            (evt.EVT_N_SET, self._set),
+        ]
+
+    def _store_object(self, event: Any) -> Any:
+        caller = _caller(event)
+        uid = str(event.request.AffectedSOPInstanceUID)
+        try:
+            self._store.park(Path(event.dataset_path), OBJECT, source=caller)
+        except FullError:
+            self._store.refused(caller, OBJECT, because=FULL, uid=uid)
+            return _status(OUT_OF_RESOURCES, FULL)
+        except OSError as error:
+            because = f"the disk refused: {error.strerror}"
+            self._store.refused(caller, OBJECT, because=because, uid=uid)
+            return _status(OUT_OF_RESOURCES, because)
+        return SUCCESS
+
+    def _find(self, event: Any) -> Iterator[Tuple[Any, Any]]:
+        if event.request.AffectedSOPClassUID != contexts.WORKLIST:
+            yield _status(OUT_OF_RESOURCES, CLOSED), None
+            return
+        try:
+            wanted = event.identifier
+            for found in worklist.matches(self._directory, wanted):
+                if event.is_cancelled:
+                    yield 0xFE00, None
+                    return
+                yield 0xFF00, found
+        except (OSError, ValueError, AttributeError, NotImplementedError) as error:
+            yield _status(CANNOT_PROCESS, type(error).__name__), None
+
+    def _move(self, event: Any) -> Iterator[Any]:
+        del event
+        yield None, None  # no destination: answered by pynetdicom with 0xA801, none of ours
+        yield 0
+
+    def _get(self, event: Any) -> Iterator[Any]:
+        del event
+        yield 0
+        yield _status(OUT_OF_RESOURCES, CLOSED), None
+
+    def _commit(self, event: Any) -> Tuple[Any, Any]:
+        """Storage commitment's request (PS3.4 annex J.3.2): kept, answered later by a report."""
+        try:
+            asked = event.action_information
+            objects = [
+                [str(each.ReferencedSOPClassUID), str(each.ReferencedSOPInstanceUID)]
+                for each in asked.ReferencedSOPSequence
+            ]
+            content = json.dumps({"transaction": str(asked.TransactionUID), "objects": objects})
+        except (AttributeError, ValueError):
+            return _status(INVALID_ARGUMENT, "no transaction, or no objects, in it"), None
+        return self._park(event, content.encode(), COMMITMENT), None
+
+    def _create(self, event: Any) -> Tuple[Any, Any]:
+        uid = str(event.request.AffectedSOPInstanceUID or "")
+        if not uid:
+            return _status(INVALID_ARGUMENT, "a procedure step needs a UID from its modality"), None
+        return self._park(event, mpps.created(event, uid), mpps.CREATE), event.attribute_list
+
+    def _set(self, event: Any) -> Tuple[Any, Any]:
+        uid = str(event.request.RequestedSOPInstanceUID)
+        return self._park(event, mpps.changed(event, uid), mpps.SET), event.modification_list
+
+    def _park(self, event: Any, content: bytes, kind: str) -> Any:
+        caller = _caller(event)
+        try:
+            self._store.park_bytes(content, kind, source=caller)
+        except FullError:
+            self._store.refused(caller, kind, because=FULL)
+            return _status(RESOURCE_LIMIT, FULL)
+        except OSError as error:
+            because = f"the disk refused: {error.strerror}"
+            self._store.refused(caller, kind, because=because)
+            return _status(RESOURCE_LIMIT, because)
+        return SUCCESS
+
+    def _rejected(self, event: Any) -> None:
+        requestor = event.assoc.requestor
+        caller = str(getattr(requestor.primitive, "calling_ae_title", "") or "").strip()
+        because = "not a declared AE, another called AE, or too many at a time"
+        self._store.refused(caller, "association", because=because)
+
+    def _left(self, event: Any) -> None:
+        """What an association left half was never acknowledged."""
+        message = event.assoc.dimse.message
+        half = getattr(message, "_data_set_path", None)
+        if half is not None:
+            with contextlib.suppress(OSError):
+                Path(half).unlink()
+
+
+def _caller(event: Any) -> str:
+    return str(event.assoc.requestor.ae_title).strip()
+
+
+def _status(code: int, because: str) -> Dataset:
+    answer = Dataset()
+    answer.Status = code
+    answer.ErrorComment = because[:64]  # VR LO
+    return answer
