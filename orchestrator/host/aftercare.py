@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from . import ballast, door, epoch, hold, records
+from . import ballast, door, epoch, hold, parking, records, returned
 from .change import facts, load
 from .host import Host
 from .locks import locked
-from .opening import finish
+from .opening import finish, let_out
 from .outcome import RefusedError
 from .phases import RUNNING, needs
 from .volumes import forget
@@ -44,7 +44,9 @@ def clear(host: Host, identifier: str, *, at: int, reason: str) -> Dict[str, Any
         work = Work(change, "clear")
         host.disk.make_dir(change.paths.phases)
         hold.release(host, change.manifest.services)
+        let_out(work)
         door.open_up(host)
+        parking.deliver(change)
         hold.forbid_start(host)
         ballast.give(host)
         if known.finished != "cleared":
@@ -63,6 +65,8 @@ def cleanup(host: Host, identifier: str, *, at: int) -> Dict[str, Any]:
         known = facts(change)
         if needs(known) != "nothing":
             raise RefusedError("order", f"{identifier} is not over, it needs {needs(known)}")
+        if parking.turned(change) is not None and (left := parking.told(change)["waiting"]):
+            raise RefusedError("order", f"{left} parked items are not given to the product yet")
         if not known.cleaned:
             records.write(host.disk, change.paths.cleaned, {"at": host.stamp()})
         work, paths = Work(change, "cleanup"), change.paths
@@ -77,4 +81,5 @@ def cleanup(host: Host, identifier: str, *, at: int) -> Dict[str, Any]:
             paths.files,
         ):
             host.disk.remove_tree(kept)
-    return {"cleaned": identifier}
+        kept_parked = returned.clean(work)
+    return {"cleaned": identifier, "kept": kept_parked}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import door, hold, volumes
+from . import door, hold, parking, volumes
 from .install import install
 from .outcome import FailedError
 from .work import Work, current_release
@@ -10,7 +10,7 @@ from .work import Work, current_release
 
 def run(work: Work) -> None:
     manifest = work.manifest
-    door.shut(work.host, manifest)
+    door.shut(work.host, manifest, parking.turned(work.change))
     volumes.require_archives(work.places)
     for each in manifest.install:
         staged = work.change.paths.directory / each.staged

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from . import epoch, quiesce, records, units, watch
+from . import epoch, parking, quiesce, records, units, watch
 from .change import Change, facts, load, look
 from .host import Host
 from .outcome import FailedError, RefusedError
@@ -44,6 +44,7 @@ def phase(
         if entry(known, name) == "start" and seen in (None, known):
             _allow(change, name)
             _keep_watch(change, name)
+            _park(change, name)
             start(change, name, at=at)
     limit = change.manifest.limits[name] + 60.0
     return await_end(change, name, seconds=limit if wait is None else wait)
@@ -67,6 +68,16 @@ def _keep_watch(change: Change, name: str) -> None:
     except FailedError as error:
         if name == "quiesce":
             raise RefusedError("order", f"no undo timer: {error.because}") from None
+
+
+def _park(change: Change, name: str) -> None:
+    """What comes while the door is shut is looked after before anything is felt."""
+    if name != "quiesce":
+        return
+    try:
+        parking.begin(change)
+    except FailedError as error:
+        raise RefusedError("order", error.because) from None
 
 
 def start(change: Change, name: str, *, at: int) -> None:

@@ -6,13 +6,15 @@ the shut door.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Dict, List
 
-from . import begin, epoch
-from .change import Change, facts, unfinished
+from . import begin, epoch, parking
+from .change import Change, everything, facts, unfinished
 from .decide import BOOT, propose_under_lock
 from .host import Host
 from .locks import locked
+from .outcome import FailedError
 from .phases import RESTORE, SUCCEEDED, at_boot
 
 BECAUSE = "the host went down before the change was decided"
@@ -23,15 +25,25 @@ def boot(host: Host) -> Dict[str, Any]:
     if not host.layout.changes.is_dir():
         return {"found": None, "did": []}
     with locked(host.system, host.layout.lock):
+        _go_on_delivering(host)
         change = unfinished(host)
         if change is None:
             return {"found": None, "did": []}
+        parking.revive(change)
         found = at_boot(facts(change))
         now = epoch.current(host)
         if found == "undo":
             propose_under_lock(change, RESTORE, by=BOOT, because=BECAUSE, at=now)
     steps = {"undo": ["restore", "open"], "restore": ["restore", "open"], "open": ["open"]}
     return {"found": found, "change": change.id, "did": _carry_out(change, steps.get(found, []))}
+
+
+def _go_on_delivering(host: Host) -> None:
+    """Parked items, and reports, that were not given when the host went down."""
+    for change in everything(host):
+        if facts(change).is_over and not change.paths.cleaned.exists():
+            with contextlib.suppress(FailedError):  # never the reason that a host does not open
+                parking.deliver(change)
 
 
 def _carry_out(change: Change, steps: List[str]) -> List[Dict[str, Any]]:

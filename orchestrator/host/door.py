@@ -7,65 +7,33 @@ verifier's own connections could not close; and resets pass, which are how we re
 
 Where it closes on a clinic, nobody new is let in first; who is in has a few seconds to end. What
 stays is then ended on both sides: a product whose peer only fell silent would wait for it, half a
-minute and more, before it stops.
+minute and more, before it stops. Where intake is parked (parking.py), who is new is turned to the
+spool; at the opening who is with the spool has a few seconds to end.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Sequence
+from typing import Optional, Sequence
 
-from . import guests, records
+from . import guests, nft, records
 from .host import Host
 from .manifest import Manifest
+from .nft import Turned
 from .outcome import FailedError
+from .records import Record
 
-TABLE = "inet wardship"
 OPEN, SHUT, UNKNOWN = "open", "shut", "unknown"
 #: How long those who are in may take to end, in seconds.
 GRACE = 5.0
+#: How long those who are with the spool may take to end when the door opens, in seconds.
+LEAVING = 10.0
 
 
-def nobody_new(ports: Sequence[int]) -> str:
-    """What nft loads while those who are in may end: no connection begins from outside."""
-    return f"""table {TABLE}
-delete table {TABLE}
-table {TABLE} {{
-  chain from_outside {{
-    type filter hook input priority -10; policy accept;
-    iif != lo tcp dport {_set(ports)} tcp flags & (syn | ack) == syn reject with tcp reset
-  }}
-}}
-"""
-
-
-def rules(ports: Sequence[int], verifier_uid: int) -> str:
-    """What nft loads, in one transaction, in place of what was there."""
-    these = _set(ports)
-    refuse = "reject with tcp reset"
-    insiders = "{ " + ", ".join(str(uid) for uid in sorted({0, verifier_uid})) + " }"
-    return f"""table {TABLE}
-delete table {TABLE}
-table {TABLE} {{
-  chain from_outside {{
-    type filter hook input priority -10; policy accept;
-    iif != lo tcp dport {these} {refuse}
-  }}
-  chain from_here {{
-    type filter hook output priority -10; policy accept;
-    oif lo tcp dport {these} meta skuid != {insiders} {refuse}
-    oif != lo tcp sport {these} tcp flags & rst != rst {refuse}
-  }}
-}}
-"""
-
-
-def _set(ports: Sequence[int]) -> str:
-    return "{ " + ", ".join(str(port) for port in ports) + " }"
-
-
-def shut(host: Host, manifest: Manifest) -> str:
+def shut(host: Host, manifest: Manifest, turned: Optional[Turned] = None) -> str:
     """Shut the door, now and at every boot; again does no harm. What became of who was in.
+
+    ``turned``: to where who is new is turned instead of being refused.
 
     Raises:
         FailedError: it is not proved shut.
@@ -74,21 +42,27 @@ def shut(host: Host, manifest: Manifest) -> str:
         "change": manifest.change_set,
         "tcp": list(manifest.ports),
         "verifier_uid": manifest.verifier_uid,
+        "turned": [list(each) for each in turned.ports] if turned else [],
+        "spool_uid": turned.uid if turned else None,
     }
     if records.read(host.layout.door) != {"schema": 1, **record}:
         records.write(host.disk, host.layout.door, record)
-    told = "" if _is_in_kernel(host) else _let_end(host, manifest.ports)
+    told = "" if _is_in_kernel(host) else _let_end(host, manifest.ports, turned)
     load(host)
     return told + _end(host, manifest.ports)
 
 
-def _let_end(host: Host, ports: Sequence[int]) -> str:
+def _let_end(host: Host, ports: Sequence[int], turned: Optional[Turned]) -> str:
     """Let nobody new in, and wait for those who are."""
-    if host.system.run(["nft", "-f", "-"], stdin=nobody_new(ports)).code != 0:
+    if host.system.run(["nft", "-f", "-"], stdin=nft.nobody_new(ports, turned)).code != 0:
         return ""  # the door itself says why
+    return _wait(host, ports, seconds=GRACE)
+
+
+def _wait(host: Host, ports: Sequence[int], *, seconds: float) -> str:
     began = host.system.monotonic()
     waited = 0.0
-    while waited < GRACE and guests.connected(host.system, ports):
+    while waited < seconds and guests.connected(host.system, ports):
         host.system.sleep(0.1)
         waited = host.system.monotonic() - began
     return f"; waited {waited:.1f} s for who was connected" if waited else ""
@@ -110,12 +84,34 @@ def load(host: Host) -> None:
     record = records.read(host.layout.door)
     if record is None:
         return
-    text = rules(record["tcp"], record["verifier_uid"])
+    text = nft.shut(record["tcp"], record["verifier_uid"], _turned(record))
     ran = host.system.run(["nft", "-f", "-"], stdin=text)
     if ran.code != 0:
         raise FailedError(f"the door could not be shut: nft: {ran.reason}")
     if not _is_in_kernel(host):
         raise FailedError("the door is not shut: nft took the table and does not list it")
+
+
+def turn_back(host: Host) -> str:
+    """Let who is new reach the product, and who is with the spool end; what became of them.
+
+    The door counts as shut until ``open_up``: what the spool has is given to the product before.
+    """
+    turned = _turned(records.read(host.layout.door) or {})
+    if turned is None:
+        return ""
+    ran = host.system.run(["nft", "-f", "-"], stdin=nft.turned_back(turned))
+    if ran.code != 0:
+        raise FailedError(f"the door could not be turned back: nft: {ran.reason}")
+    ports = [to for _, to in turned.ports]
+    return _wait(host, ports, seconds=LEAVING) + _end(host, ports)
+
+
+def _turned(record: Record) -> Optional[Turned]:
+    ports = record.get("turned")
+    if not ports:
+        return None
+    return Turned(tuple((port, to) for port, to in ports), record["spool_uid"])
 
 
 def open_up(host: Host) -> None:

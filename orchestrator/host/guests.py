@@ -27,6 +27,13 @@ def end(system: System, ports: Sequence[int]) -> None:
     system.run([*KILL, *_filter(ports)], timeout=10)
 
 
+def listens(system: System, ports: Sequence[int]) -> bool:
+    """Whether somebody listens on every one of these ports."""
+    ran = system.run(["ss", "-Hltn"], timeout=10)
+    found = {line.split()[3].rpartition(":")[2] for line in ran.out.splitlines() if line.strip()}
+    return ran.code == 0 and {str(port) for port in ports} <= found
+
+
 def _filter(ports: Sequence[int]) -> List[str]:
     these = " or ".join(f"sport = :{port}" for port in ports)
     return ["state", "established", f"( {these} ) and not dst 127.0.0.0/8 and not dst [::1]"]

@@ -53,6 +53,8 @@ class ChangeLayout:
         self.cleaned = directory / "cleaned.json"
         self.watched = directory / "watched.json"
         self.hands = directory / "hands.json"
+        self.parking = directory / "parking.json"
+        self.returned = directory / "returned.json"
         self.saved = directory / "saved"
         self.saved_aside = directory / "saved.tmp"
         self.listings = directory / "listings"

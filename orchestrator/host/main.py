@@ -13,7 +13,21 @@ import sys
 import traceback
 from typing import Any, Callable, Dict, NoReturn, Optional, Sequence
 
-from . import SCHEMA, VERSION, aftercare, ask, begin, boot, decide, door, epoch, execute
+from . import (
+    SCHEMA,
+    VERSION,
+    aftercare,
+    ask,
+    begin,
+    boot,
+    decide,
+    door,
+    epoch,
+    execute,
+    parking,
+    returned,
+)
+from .change import load
 from .diagnose import diagnose
 from .host import Host
 from .manifest import PHASES
@@ -57,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     verb("prove", "change", "sample", "seed")
     verb("forget", "change", "study")
     verb("diagnose", "change")
+    verb("parked", "change")
     verb("status").add_argument("--change")
     verb("hands", "change", "epoch", "because")
     verb("clear", "change", "epoch", "reason")
@@ -100,6 +115,11 @@ def _door(host: Host) -> Dict[str, Any]:
     return {"door": door.state(host)}
 
 
+def _parked(host: Host, identifier: str) -> Dict[str, Any]:
+    change = load(host, identifier)
+    return {**parking.told(change), **returned.unproved(change)}
+
+
 VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     "take": lambda host, a: epoch.take(host, a.epoch),
     "prepare": lambda host, a: prepare(
@@ -114,6 +134,7 @@ VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     "prove": lambda host, a: prove(host, a.change, sample=a.sample, seed=a.seed),
     "forget": lambda host, a: ask.forget(host, a.change, study=a.study),
     "diagnose": lambda host, a: diagnose(host, a.change),
+    "parked": lambda host, a: _parked(host, a.change),
     "status": lambda host, a: status(host, a.change),
     "hands": lambda host, a: aftercare.hands(host, a.change, at=a.epoch, because=a.because),
     "clear": lambda host, a: aftercare.clear(host, a.change, at=a.epoch, reason=a.reason),

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from . import SCHEMA
+from . import SCHEMA, parked_manifest
 from .layout import IDENTIFIER
 from .outcome import RefusedError
+from .parked_manifest import Parking
 
 PHASES = ("quiesce", "snapshot", "apply", "restore", "open")
 #: What a manifest may say of limits besides, and what it means where it does not, in seconds.
@@ -42,6 +43,8 @@ KEYS = frozenset(
         "settings",
     ]
 )
+#: Not in every manifest.
+PARKING = "parking"
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,80}")
 SERVICE = re.compile(r"[A-Za-z0-9@._:\\-]+\.(service|socket|timer|path)")
 VOLUME = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -90,6 +93,7 @@ class Manifest:
     limits: Mapping[str, int]
     #: How long the controller's checks may take while the door is shut.
     checking: int
+    parking: Optional[Parking] = None
 
 
 def parse(document: Any) -> Manifest:
@@ -122,18 +126,21 @@ def parse(document: Any) -> Manifest:
         verifier_uid=document["door"]["verifier_uid"],
         limits={phase: int(document["limits"][phase]) for phase in PHASES},
         checking=int(document["limits"].get(CHECKS, CHECKING)),
+        parking=parked_manifest.parse(document[PARKING]) if PARKING in document else None,
     )
 
 
 def _problems(document: Dict[str, Any]) -> List[str]:
     if document.get("schema") != SCHEMA:
         return [f"schema is {document.get('schema')!r}, this program reads {SCHEMA}"]
-    unknown, missing = sorted(set(document) - KEYS), sorted(KEYS - set(document))
+    unknown = sorted(set(document) - KEYS - {PARKING})
+    missing = sorted(KEYS - set(document))
     problems = [f"unknown key {key}" for key in unknown] + [f"{key} is missing" for key in missing]
     if problems:
         return problems
     try:
-        return [*_names(document), *_switch(document), *_state(document), *_limits(document)]
+        parts = (_names, _switch, _state, _limits, _parking)
+        return [problem for part in parts for problem in part(document)]
     except (KeyError, TypeError, AttributeError) as error:
         return [f"a part has the wrong shape: {type(error).__name__} {error}"]
 
@@ -235,6 +242,22 @@ def _limits(document: Dict[str, Any]) -> List[str]:
     if not isinstance(document["settings"], dict):
         wrong.append("settings is not an object")
     return wrong
+
+
+def _parking(document: Dict[str, Any]) -> List[str]:
+    if PARKING not in document:
+        return []
+    found = document[PARKING]
+    wrong = parked_manifest.problems(found, door=document["door"]["tcp"])
+    if wrong:
+        return wrong
+    wrong += _path("parking directory", found["directory"])
+    captured = [*document["paths"], *(volume["path"] for volume in document["volumes"])]
+    return wrong + [
+        f"parking directory {found['directory']} lies in {path}, which may be put back"
+        for path in captured
+        if below(found["directory"], path) or below(path, found["directory"])
+    ]
 
 
 def below(path: str, above: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import ballast, door, hold, records, services, volumes
+from . import ballast, door, hold, parking, records, returned, services, volumes
 from .change import facts
 from .outcome import FailedError
 from .phases import COMMIT, ENDS, RESTORE
@@ -17,11 +17,29 @@ def run(work: Work) -> None:
     if over is None or over["end"] != ENDS[target]:
         if was_touched(work):
             ensure_started(work, manifest.to_release if target == COMMIT else manifest.from_release)
+            returned.give_back(work)
         hold.release(work.host, manifest.services)
+        let_out(work)
         door.open_up(work.host)
+        parking.deliver(work.change)
         ballast.give(work.host)
         finish(work, ENDS[target])
     hold.forbid_start(work.host)  # the hold is gone, and the next change has one of its own
+
+
+def let_out(work: Work) -> None:
+    """Who is new reaches the product; who is with the spool ends, and what he left is given too.
+
+    What cannot be given at once is delivered later: the clinic is not kept out for it.
+    """
+    if parking.turned(work.change) is None:
+        return
+    work.note(f"the door turns nobody new to the spool{door.turn_back(work.host)}")
+    parking.stop(work.change)
+    try:
+        returned.give_back(work)
+    except FailedError as error:
+        work.note(f"to be delivered later: {error.because}")
 
 
 def ensure_started(work: Work, release: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import List
 
-from . import ballast, door, hold, saved, services, volumes
-from .change import Change
+from . import ballast, door, hold, parking, saved, services, volumes
+from .change import Change, everything
 from .outcome import FailedError
 from .system import System
 from .work import Work, missing_scripts
@@ -36,6 +36,9 @@ def problems(change: Change) -> List[str]:
     found += saved.problems(system, manifest.paths)
     if system.free(change.host.layout.state) < 4 * ballast.SIZE:
         found.append(f"{change.host.layout.state} has too little room for records and evidence")
+    found += parking.problems(
+        change, [one for one in everything(change.host) if one.id != change.id]
+    )
     return found + volumes.problems(work.places, work.snapshots, system)
 
 
@@ -59,7 +62,8 @@ def run(work: Work) -> None:
     hold.forbid_start(work.host)
     hold.hold(work.host, manifest.services)
     work.note("autostart held")
-    guests = door.shut(work.host, manifest)
+    turned = parking.turned(work.change)
+    guests = door.shut(work.host, manifest, turned)
     work.note(f"door shut: {', '.join(map(str, manifest.ports))}{guests}")
     census = work.change.paths.census_before
     work.must("stop", manifest.from_release, WARDSHIP_CENSUS=str(census))

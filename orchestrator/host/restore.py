@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 
-from . import door, evidence, hold, saved, services, volumes
+from . import door, evidence, hold, parking, saved, services, volumes
 from .change import look
 from .outcome import FailedError
 from .phases import ABSENT, SUCCEEDED
@@ -28,7 +28,9 @@ def run(work: Work) -> None:
     if not was_touched(work):
         work.note("nothing had begun: nothing to put back")
         return
-    door.shut(work.host, manifest)
+    if told := parking.revive(work.change):
+        work.note(told)
+    door.shut(work.host, manifest, parking.turned(work.change))
     hold.forbid_start(work.host)
     hold.hold(work.host, manifest.services)
     if look(work.change, "apply")[0] == ABSENT:
@@ -37,6 +39,7 @@ def run(work: Work) -> None:
         stop(work)
         evidence.keep(work)
         put_back(work)
+        parking.forget_outcomes(work.change)
         hold.hold(work.host, manifest.services)  # what was put back may lack the drop-ins
     volumes.require_archives(work.places)
     hold.allow_start(work.host)

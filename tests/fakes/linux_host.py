@@ -17,6 +17,7 @@ from orchestrator.host import boot, door, execute
 from orchestrator.host.disk import Disk
 from orchestrator.host.host import Host
 from orchestrator.host.system import Ran, System
+from tests.fakes.host_spool import install, listening, runuser
 
 SERVICES = ("db.service", "pacs.service")
 DONE = Ran(0, "", "")
@@ -63,6 +64,9 @@ class LinuxHost(System):
         self.ran: list[str] = []
         self.synced: list[set[Path]] = []
         self.fails_to_sync = False
+        #: What the spool gave, and to which release.
+        self.given: list[str] = []
+        self.census = '{"studies": 2}'
         self.truth_before: dict[str, str] = {}
         self.started_wrongly: list[str] = []
 
@@ -198,7 +202,7 @@ SCRIPTS: dict[str, Callable[[LinuxHost, dict[str, str]], str]] = {
     "stop": _stop,
     "migrate": _migrate,
     "start": _start,
-    "census": lambda *_: '{"studies": 2}',
+    "census": lambda machine, _: machine.census,
     "forget": lambda *_: "",
     "carry": lambda *_: "carried",
 }
@@ -240,7 +244,8 @@ def _systemd_run(machine: LinuxHost, words: list[str], _: str) -> Ran:
     machine.disk.effect("unit", Path(unit))
     machine.units[unit] = ("active", "success")
     argv = words[words.index("--") + 1 :]
-    if argv[1] != "undo":  # which waits; a test that is about it runs it
+    # The undo timer waits; a test that is about it runs it. The spool is only there.
+    if argv[0] == machine.program and argv[1] != "undo":
         machine.pending[unit] = argv
     return DONE
 
@@ -266,6 +271,8 @@ def _nft(machine: LinuxHost, words: list[str], stdin: str) -> Ran:
 
 
 def _ss(machine: LinuxHost, words: list[str], _: str) -> Ran:
+    if "l" in words[0]:
+        return listening(machine.units)
     here = [guest for guest, until in machine.guests.items() if machine.clock < until]
     if "K" in words[0]:
         machine.guests = {}
@@ -296,6 +303,9 @@ PROGRAMS: dict[str, Callable[[LinuxHost, list[str], str], Ran]] = {
     "ss": _ss,
     "btrfs": _btrfs,
     "sync": _sync,
+    "id": lambda *_: Ran(0, "997\n", ""),
+    "install": install,
+    "runuser": runuser,
     "journalctl": lambda *_: Ran(0, "the services' last words\n", ""),
 }
 

@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from orchestrator.adapters.hostprogram import SHEBANG, build_host_program
-from orchestrator.host import door, records, services
+from orchestrator.host import nft, records, services
 from orchestrator.host.btrfs import first_difference
 from orchestrator.host.disk import Disk
 from orchestrator.host.locks import locked
@@ -145,7 +145,7 @@ def test_systemd_that_does_not_answer_is_not_a_service_at_rest() -> None:
 
 
 def test_the_door_lets_in_the_verifier_and_root_only() -> None:
-    text = door.rules([4242, 8042], 1000)
+    text = nft.shut([4242, 8042], 1000)
     assert "iif != lo tcp dport { 4242, 8042 } reject with tcp reset" in text
     assert "oif lo tcp dport { 4242, 8042 } meta skuid != { 0, 1000 } reject" in text
 
