@@ -236,7 +236,8 @@ def _unsaid(outcome: HostOutcome, host: HostChange) -> tuple[str, ...]:
         return (_told(outcome),)
     looked = outcome.data.get("looked")
     said = {str(one).partition("/")[0] for one in looked} if isinstance(looked, list) else set()
-    missing = [role for role in (host.role, f"snapshot_{host.snapshot}") if role not in said]
+    asked = [host.role, f"snapshot_{host.snapshot}", *(["dicom_spool"] if host.parking else [])]
+    missing = [role for role in asked if role not in said]
     unsaid = [f"the precheck of role {role} looked at nothing" for role in missing]
     archives = any(volume.kind == "archive" for volume in host.volumes)
     return (

@@ -12,6 +12,8 @@ from pydantic import JsonValue
 
 from orchestrator.plan.model import ChangeSet, HostChange
 
+#: Beside the host program, on the controller.
+SPOOL_PROGRAM = "wardship-spool"
 CHANGES = "/var/lib/wardship/changes"
 
 
@@ -26,12 +28,29 @@ def variables(
         "wardship_from_release": host.from_release,
         "wardship_to_release": host.to_release,
         "wardship_host_program_path": str(host_program),
+        "wardship_parking": _parking(host),
+        "wardship_spool_program_path": str(host_program.with_name(SPOOL_PROGRAM)),
         "wardship_artifact": {
             "path": str(depot / artifact.file),
             "file": artifact.file,
             "sha256": artifact.sha256,
             "size": artifact.size,
         },
+    }
+
+
+def _parking(host: HostChange) -> dict[str, JsonValue]:
+    """What the spool's role has to know; empty where nothing is parked."""
+    if host.parking is None:
+        return {}
+    dicom = host.parking.dicom
+    own = [dicom.spool_port, *(one.spool_port for one in host.parking.mllp)]
+    identity = list(dicom.tls.model_dump().values()) if dicom.tls else []
+    return {
+        "directory": host.parking.directory,
+        "quota_mib": host.parking.quota_mib,
+        "ports": list(own),
+        "identity": identity,
     }
 
 
@@ -54,4 +73,4 @@ def manifest(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
         "door": {"tcp": list(host.door_tcp), "verifier_uid": 0},
         "limits": {**host.limits.model_dump(), "checks": change_set.verify.limit_seconds},
         "settings": {},
-    }
+    } | ({"parking": host.parking.model_dump()} if host.parking else {})

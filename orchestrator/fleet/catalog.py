@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 ReleaseName = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+~-]{0,39}$", strict=True)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+#: DICOM PS3.5 section 9.1.
+Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)+$", max_length=64)]
+
 
 class Artifact(BaseModel):
     """A file in the depot. ``size`` in bytes."""
@@ -20,12 +23,16 @@ class Artifact(BaseModel):
 
 
 class Release(BaseModel):
-    """A version of a product: what it is made of, and which releases may go to it."""
+    """A version of a product: what it is made of, and which releases may go to it.
+
+    ``refuses``: UIDs of SOP classes and transfer syntaxes that it does not take (docs/parking.md).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     artifact: Artifact
     upgrades_from: tuple[ReleaseName, ...] = ()
     irreversible: bool = False
+    refuses: tuple[Uid, ...] = ()
 
 
 class Product(BaseModel):

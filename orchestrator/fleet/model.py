@@ -15,6 +15,8 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from orchestrator.fleet.catalog import Artifact, Catalog
 from orchestrator.fleet.gates_model import GateSettings, HostGates
 from orchestrator.fleet.mandate import Mandate
+from orchestrator.fleet.parking_model import Hl7Endpoint as Hl7Endpoint
+from orchestrator.fleet.parking_model import Parking as Parking
 from orchestrator.fleet.tls_model import TLS_SUITE as TLS_SUITE
 from orchestrator.fleet.tls_model import DicomTls as DicomTls
 from orchestrator.fleet.tls_model import ProbeIdentity as ProbeIdentity
@@ -87,12 +89,18 @@ class WebEndpoint(Model):
 
 
 class Modality(Model):
-    """An AE that is declared at the PACS. ``tls``: the PACS calls it over TLS."""
+    """An AE that is declared at the PACS. ``tls``: the PACS calls it over TLS.
+
+    ``retry``: whether it sends again by itself what was refused; None where nobody has said.
+    ``commitment``: whether it asks for storage commitment.
+    """
 
     ae_title: AETitle
     address: Address
     port: Port
     tls: bool = False
+    retry: Literal["auto", "manual"] | None = None
+    commitment: bool | None = None
 
 
 _NO_GATES = HostGates()
@@ -106,7 +114,10 @@ class Host(Model):
     product: Name
     dicom: DicomEndpoint | None = None
     web: WebEndpoint | None = None
+    hl7: Hl7Endpoint | None = None
     modalities: tuple[Modality, ...] = ()
+    #: False: nothing is parked here, though the fleet parks.
+    parking: Parking | Literal[False] | None = None
     volumes: dict[Name, HostPath] = Field(default_factory=dict)
     #: Where it is not as the product's role has it.
     snapshot: Snapshot | None = None
@@ -134,6 +145,7 @@ class FleetSettings(Model):
     ssh: Ssh = Ssh()
     verify: VerifySettings = VerifySettings()
     gates: GateSettings = GateSettings()
+    parking: Parking | None = None
     vault: VaultSettings | None = None
     parallel: int = Field(default=4, ge=1, le=64)
 
@@ -245,6 +257,21 @@ class Fleet(Model):
         }
         given = {name: value for name, value in own.items() if value is not None}
         return self.settings.gates.model_copy(update=given) if given else self.settings.gates
+
+    @property
+    def parks(self) -> bool:
+        """Whether intake is parked anywhere."""
+        hosts = (host for one in self.facilities.values() for host in one.hosts.values())
+        return self.settings.parking is not None or any(host.parking for host in hosts)
+
+    def parking_of(self, host: Host) -> Parking | None:
+        """How this host's intake is parked: its own settings, else the fleet's.
+
+        Only a host with a DICOM service and declared modalities is parked for.
+        """
+        if host.parking is not None:
+            return host.parking or None
+        return self.settings.parking if host.dicom and host.modalities else None
 
     def snapshot_of(self, host: Host) -> Snapshot:
         """How this host takes its snapshots."""

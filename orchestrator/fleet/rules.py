@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from orchestrator.fleet import rules_role, rules_tls
+from orchestrator.fleet import rules_parking, rules_role, rules_tls
 from orchestrator.fleet.declared import Declared
 from orchestrator.fleet.mandate import Order
 from orchestrator.fleet.problems import Problem
@@ -238,6 +238,7 @@ RULES: tuple[Rule, ...] = (
     rules_tls.certificates_are_there,
     rules_tls.probe_keys_are_private,
     rules_tls.roles_can_do_tls,
+    rules_parking.parking_is_possible,
 )
 
 

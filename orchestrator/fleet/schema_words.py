@@ -12,6 +12,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "ssh": "How hosts are reached, unless a host says otherwise.",
         "verify": "How hard the checks look.",
         "gates": "What must hold before a change may begin.",
+        "parking": "Keep what is sent while a door is shut, on every host with DICOM.",
         "vault": "The ansible-vault file that holds the secrets.",
         "parallel": "How many facilities are looked at or changed at the same time.",
     },
@@ -61,7 +62,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "product": "The product that it carries, as the catalog names it.",
         "dicom": "The product's DICOM service.",
         "web": "The product's web service.",
+        "hl7": "The product's HL7 v2 listener (MLLP).",
         "modalities": "Every AE that the product knows besides wardship's own.",
+        "parking": "In place of the fleet's; false: nothing is kept here.",
         "volumes": "Where a volume of the product's role lies here, by its name.",
         "snapshot": "How its state is captured here, in place of the role's way.",
         "settings": "The product's settings, as its role's argument_specs name them.",
@@ -100,7 +103,21 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "address": "Its host name or IP address.",
         "port": "TCP port that it listens on.",
         "tls": "Whether the product calls it over TLS.",
+        "retry": "Whether it sends again by itself what was refused, or a person has to.",
+        "commitment": "Whether it asks for storage commitment.",
     },
+    "Parking": {
+        "directory": "Where it is kept; in no volume and no path of a product.",
+        "quota_mib": "How much is kept, in MiB; then senders are told: out of resources.",
+        "port": "Where the spool listens; the port after it stands in for HL7.",
+        "tls": "Where the product's own DICOM TLS identity lies on its host.",
+    },
+    "ParkingIdentity": {
+        "certificate": "PEM file of the product's certificate.",
+        "key": "PEM file of its private key.",
+        "ca": "PEM file of the authority of those who call.",
+    },
+    "Hl7Endpoint": {"port": "TCP port that it listens on."},
     "HostGates": {
         "confirmed": "The day on which each item of the checklist was confirmed.",
         "quiet_minutes": "In place of the fleet's.",
@@ -115,6 +132,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "Release": {
         "artifact": "What the release is made of.",
         "upgrades_from": "The releases from which a change to this one was tried.",
+        "refuses": "UIDs of SOP classes and transfer syntaxes that it does not take.",
         "irreversible": "Whether what it does to the data cannot be undone by the product.",
     },
     "Artifact": {

@@ -60,7 +60,7 @@ def turned_back(turned: Turned) -> str:
 def _spool(turned: "Turned | None", *, takes_new: bool) -> List[str]:
     if turned is None:
         return []
-    # Only what begins: those who are in, from before anybody tracked connections, stay where they are.
+    # Only what begins: who is in, from before connections were tracked, stays where he is.
     turns = [
         f"    iif != lo tcp dport {port} {BEGINS} redirect to :{to}" for port, to in turned.ports
     ]

@@ -29,6 +29,7 @@ from orchestrator.plan.model import (
     Room,
 )
 from orchestrator.plan.outage import Measured, Measurements
+from orchestrator.plan.parking import GIVING, by_hand, parking_for, unsaid
 from orchestrator.plan.room import limits_for, rooms, shortages, to_copy, to_hold
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
 
@@ -226,7 +227,8 @@ class _Facility:
         product = self.fleet.catalog.products[host.product]
         role = self.fleet.roles[product.role]
         found = self.found[name]
-        ports = [endpoint.port for endpoint in (host.dicom, host.web) if endpoint]
+        ports = [each.port for each in (host.dicom, host.web, host.hl7) if each]
+        parking = parking_for(self.fleet, host, to_release=release)
         volumes = self.fleet.volumes_of(host)
         copied = to_copy(self.fleet.snapshot_of(host), volumes, found) or 0
         change = HostChange(
@@ -247,10 +249,18 @@ class _Facility:
             snapshot=self.fleet.snapshot_of(host),
             copied=copied,
             door_tcp=tuple(sorted(ports)),
-            limits=limits_for(role.limits, copied=copied, held=to_hold(volumes, found)),
+            limits=limits_for(
+                role.limits,
+                copied=copied,
+                held=to_hold(volumes, found),
+                giving=GIVING if parking else 0,
+            ),
             suites=self.fleet.suites_of(host),
             dicom=host.dicom,
             web=host.web,
+            parking=parking,
+            by_hand=by_hand(host),
+            unsaid=unsaid(host),
             facts=found.facts(),
             differences=found.differences,
             prediction=self.known.predictions.get(name),

@@ -24,6 +24,7 @@ from orchestrator.fleet.model import (
     VerifySettings,
     WebEndpoint,
 )
+from orchestrator.plan.parking import HostParking
 
 #: What an expected outage is known from, the nearest first.
 Basis = Literal["this hop here", "this hop elsewhere", "another hop here", "bound"]
@@ -104,6 +105,10 @@ class HostChange(Model):
     min_free_mib: int = 512
     dicom: DicomEndpoint | None
     web: WebEndpoint | None
+    parking: HostParking | None = None
+    #: The modalities that must resend by hand what was refused, and those nobody knows of.
+    by_hand: tuple[str, ...] = ()
+    unsaid: tuple[str, ...] = ()
     facts: dict[str, str]
     differences: tuple[str, ...] = ()
     #: What check mode predicted; None where it was not asked.

@@ -22,6 +22,7 @@ from orchestrator.plan.model import (
     Room,
 )
 from orchestrator.plan.outage import Measurements
+from orchestrator.plan.parking import told
 
 
 class Step(Model):
@@ -140,6 +141,7 @@ def _sameness(change_set: ChangeSet, host: HostChange) -> Hashable:
     return (
         (host.product, host.from_release, host.to_release, host.artifact, host.root),
         (host.services, host.install, _captured(host), host.door_tcp, host.suites, host.limits),
+        told(host.parking, host.by_hand, host.unsaid),
         places,
     )
 
@@ -227,11 +229,15 @@ def _steps(host: HostChange) -> Iterator[Step]:
     yield Step(phase="baseline", clinic="open", does=f"checks: {', '.join(host.suites)}")
     stopped = ", ".join(reversed(host.services))
     yield Step(phase="quiesce", clinic="out", does=f"ports {ports} shut, {stopped} stopped")
+    if host.parking or host.by_hand or host.unsaid:
+        parked = told(host.parking, host.by_hand, host.unsaid)
+        yield Step(phase="meanwhile", clinic="out", does=parked)
     yield Step(phase="snapshot", clinic="out", does=_captured(host))
     yield Step(phase="apply", clinic="out", does=f"{root}/current to {to}{rendered}, started")
     judged = "the same checks; any that does not pass, or cannot be made: restore"
     yield Step(phase="verify", clinic="out", does=judged)
-    yield Step(phase="open", clinic="open", does=f"ports {ports} reachable again")
+    given = "what was parked given and proved, then " if host.parking else ""
+    yield Step(phase="open", clinic="open", does=f"{given}ports {ports} reachable again")
 
 
 def _captured(host: HostChange) -> str:

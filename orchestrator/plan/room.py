@@ -90,11 +90,14 @@ def to_hold(volumes: Sequence[StateVolume], found: HostSurvey) -> int:
     return sum(each.entries or 0 for each in found.volumes if each.name in names)
 
 
-def limits_for(limits: Limits, *, copied: int, held: int) -> Limits:
+def limits_for(limits: Limits, *, copied: int, held: int, giving: int = 0) -> Limits:
     """The limits of a change that copies so many bytes and holds so many objects.
 
     In whole minutes more: a copy is put back by rename, an archive's objects are looked for.
+    ``giving``: seconds for what was parked, before the door opens.
     """
+    if giving:
+        limits = limits.model_copy(update={"open": limits.open + giving})
     copies, holds = _minutes(copied // SLOWEST), _minutes(held // SLOWEST_HELD)
     if not copies + holds:
         return limits

@@ -39,7 +39,7 @@ def opened(
         list(contexts),
         calling=caller,
         called=dicom.ae_title,
-        tls=dicom.tls,
+        secured=_to_product(dicom.tls) if dicom.tls else None,
     )
     try:
         yield association
@@ -54,7 +54,7 @@ def associate(
     *,
     calling: str,
     called: str,
-    tls: Optional[Identity] = None,
+    secured: Optional[ssl.SSLContext] = None,
     roles: Sequence[Any] = (),
 ) -> Association:
     """An established association.
@@ -66,7 +66,6 @@ def associate(
     entity.maximum_pdu_size = PDU
     entity.acse_timeout = entity.dimse_timeout = entity.connection_timeout = TIMEOUT
     entity.network_timeout = None
-    secured = (_context(tls), "localhost") if tls else None
     association = entity.associate(
         *where,
         contexts=contexts,
@@ -74,7 +73,7 @@ def associate(
         max_pdu=PDU,
         ext_neg=list(roles),
         evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once)],
-        tls_args=secured,
+        tls_args=(secured, "localhost") if secured else None,
     )
     if association.is_established:
         return association
@@ -104,10 +103,20 @@ def answer_at_once(event: Any) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
-def _context(identity: Identity) -> ssl.SSLContext:
-    """As who stands in for the product: with its own certificate, over loopback by no name."""
+def to_others(identity: Identity) -> ssl.SSLContext:
+    """As the product, to those whom its authority knows; AEs have no names to be checked."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(identity.ca)
+    context.load_cert_chain(identity.certificate, identity.key)
+    return context
+
+
+def _to_product(identity: Identity) -> ssl.SSLContext:
+    """To the product itself: it has to show the very certificate that we have of it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(identity.certificate)
     context.load_cert_chain(identity.certificate, identity.key)
     return context

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom import build_context, build_role
 
-from .client import CannotError, associate
+from .client import CannotError, associate, to_others
 from .contexts import COMMITMENT, PLAIN
 from .settings import Modality, Settings
 from .store import Item
@@ -67,7 +67,7 @@ def send(settings: Settings, item: Item, held: Collection[str]) -> None:
         [build_context(COMMITMENT, list(PLAIN))],
         calling=settings.dicom.ae_title,
         called=to.ae_title,
-        tls=settings.dicom.tls if to.tls else None,
+        secured=to_others(settings.dicom.tls) if to.tls and settings.dicom.tls else None,
         roles=[build_role(COMMITMENT, scp_role=True)],
     )
     try:

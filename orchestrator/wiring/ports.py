@@ -13,7 +13,9 @@ from orchestrator.adapters.depot import look_at_ordered
 from orchestrator.adapters.facility import FacilityHosts
 from orchestrator.adapters.hostprogram import build_host_program
 from orchestrator.adapters.journal import SqlJournal, utc_now
+from orchestrator.adapters.orders import SPOOL_PROGRAM
 from orchestrator.adapters.secrets import Secrets
+from orchestrator.adapters.spoolprogram import build_spool_program
 from orchestrator.adapters.verifier import TunnelVerifier
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet
@@ -61,8 +63,7 @@ def make_steps(fleet: Fleet, journal: SqlJournal, *, runner: str) -> Steps:
     """The steps of a rollout over this fleet's hosts."""
     ssh_config = ssh_configuration(fleet)
     program = host_program(fleet, ssh_config)
-    zipapp = fleet.state / "wardship-host"
-    build_host_program(zipapp)
+    zipapp = build_programs(fleet)
     hosts = FacilityHosts(
         ansible=ansible_runner(fleet, ssh_config),
         program=program,
@@ -83,6 +84,15 @@ def make_steps(fleet: Fleet, journal: SqlJournal, *, runner: str) -> Steps:
     return Steps(
         hosts=hosts, verifier=verifier, journal=journal, clock=SystemClock(), runner=runner
     )
+
+
+def build_programs(fleet: Fleet) -> Path:
+    """The programs that are laid down on hosts, beside one another; where the host program is."""
+    host_program = fleet.state / "wardship-host"
+    build_host_program(host_program)
+    if fleet.parks:
+        build_spool_program(host_program.with_name(SPOOL_PROGRAM))
+    return host_program
 
 
 def _gates(fleet: Fleet, change_set: ChangeSet) -> tuple[Refusal, ...]:

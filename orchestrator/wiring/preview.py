@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from orchestrator.adapters.ansible import HostOutcome
-from orchestrator.adapters.hostprogram import build_host_program
 from orchestrator.adapters.journal import SqlJournal
 from orchestrator.adapters.orders import variables
 from orchestrator.adapters.secrets import Secrets
@@ -21,6 +20,7 @@ from orchestrator.plan.model import ChangeSet, FileDifference, Plan, Prediction
 from orchestrator.plan.outage import Measured
 from orchestrator.report.timeline import outage_seconds
 from orchestrator.rollout.model import State
+from orchestrator.wiring.ports import build_programs
 from orchestrator.wiring.survey import Say, ansible_runner, secrets_of, ssh_configuration
 
 #: Our own places on a host: what is laid down there is certain, and no news to anybody.
@@ -33,8 +33,7 @@ def predict(fleet: Fleet, plan: Plan, say: Say = lambda _: None) -> dict[str, Pr
     One run of Ansible a facility, whatever the number of its hosts.
     """
     ansible = ansible_runner(fleet, ssh_configuration(fleet))
-    program = fleet.state / "wardship-host"
-    build_host_program(program)
+    program = build_programs(fleet)
     secrets = Secrets(fleet)
     facilities: dict[str, list[ChangeSet]] = {}
     for change_set in plan.change_sets:

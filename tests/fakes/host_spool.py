@@ -1,4 +1,4 @@
-"""The spool as the host program sees it: by the rules of orchestrator/spool, without its network."""
+"""The spool as the host program sees it: its rules (orchestrator/spool), without a network."""
 
 from __future__ import annotations
 

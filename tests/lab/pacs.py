@@ -89,6 +89,13 @@ class Pacs:
         declared["hosts"][self.host]["settings"] = {"orthanc_name": title, **settings}
         file.write_text(yaml.safe_dump(declared, allow_unicode=True, sort_keys=False))
 
+    def park(self, **parking: object) -> None:
+        """Declare that intake is parked here; with nothing given, that it is not."""
+        file = self.fleet / "facilities" / f"{self.facility}.yml"
+        declared = yaml.safe_load(file.read_text())
+        declared["hosts"][self.host]["parking"] = parking or False
+        file.write_text(yaml.safe_dump(declared, allow_unicode=True, sort_keys=False))
+
     # -- the command -----------------------------------------------------------------------------
 
     def argv(self, *arguments: str) -> list[str]:

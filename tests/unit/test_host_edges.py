@@ -11,7 +11,8 @@ from threading import Thread
 
 import pytest
 
-from orchestrator.adapters.hostprogram import SHEBANG, build_host_program
+from orchestrator.adapters.hostprogram import build_host_program
+from orchestrator.adapters.zipapps import SHEBANG
 from orchestrator.host import nft, records, services
 from orchestrator.host.btrfs import first_difference
 from orchestrator.host.disk import Disk
