@@ -176,6 +176,11 @@ class FacilityHosts:
         found = self.program.fetch(host.host, f"{CHANGES}/{change_set.id}/census-before.json")
         return None if isinstance(found, Unreachable) else found.decode()
 
+    def parked(self, change_set: ChangeSet, host: HostChange) -> str | None:
+        """What was parked, and what became of it."""
+        reply = self.program.call(host.host, ["parked", "--change", change_set.id], timeout=60)
+        return json.dumps(reply.data) if isinstance(reply, Done) else None
+
     def status(self, host: str) -> Reply:
         """What the host itself says."""
         return self.program.call(host, ["status"], timeout=20)

@@ -1,7 +1,8 @@
 """What a role has to keep so that wardship may run it: every breach, with file and line.
 
 Reads files and runs nothing. A role without ``meta/wardship.yml`` whose name says so
-(``snapshot_…``, ``host_program``) is a provider: it has verbs and modules, and no host scripts.
+(``snapshot_…``, ``dicom_spool``, ``host_program``) is a provider: it has verbs and modules, and no
+host scripts.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def look(directory: Path) -> Contract:
     if not (directory / "tasks").is_dir():
         missing = Problem(name, 1, "no directory tasks in it, expected a role")
         return Contract(directory, None, is_product=False, problems=(missing,))
-    is_provider = name.startswith("snapshot_") or name == "host_program"
+    is_provider = name.startswith("snapshot_") or name in ("dicom_spool", "host_program")
     is_product = not is_provider or (directory / "meta" / "wardship.yml").exists()
     role: Role | None = None
     if is_product:

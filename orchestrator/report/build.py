@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from orchestrator.plan.model import HostChange
-from orchestrator.report import cause, checks, counts, timeline, words
+from orchestrator.report import cause, checks, counts, parked, timeline, words
 from orchestrator.report.model import Census, HostReport, Planned, Report
 from orchestrator.rollout.model import Record
 from orchestrator.verify.model import CheckReport, Moment
@@ -28,7 +28,8 @@ def build(
     """The report of one change set.
 
     ``documents`` are the journal's by name: ``baseline/HOST``, ``applied/HOST``, ``restored/HOST``
-    (check reports), ``census-before/HOST`` and, where somebody kept one, ``census-after/HOST``.
+    (check reports), ``census-before/HOST``, ``parked/HOST`` where intake was parked and, where
+    somebody kept one, ``census-after/HOST``.
     ``timezone`` and ``title`` are the facility's. ``as_of`` is the moment that the report is made;
     without it, the last one that the journal knows of.
     """
@@ -51,7 +52,11 @@ def build(
         end=words.end(record, hosts, is_out=is_out),
         cause=cause.first_cause(record, reports),
         stopped_by=cause.last_cause(record, reports),
-        remarks=(*cause.remarks(record), *checks.warnings(hosts)),
+        remarks=(
+            *cause.remarks(record),
+            *_parked_remarks(record, hosts),
+            *checks.warnings(hosts),
+        ),
         gaps=(*problems, *words.gaps(record, hosts)),
         outages=out,
         stretches=timeline.stretches(record, as_of=seen_until),
@@ -95,7 +100,21 @@ def _host(
         groups=checks.groups(here),
         census=census,
         sampling=counts.sampling(census, after, declared=declared),
+        parked=_parked(host.host, documents, problems),
     )
+
+
+def _parked(host: str, documents: Mapping[str, str], problems: list[str]) -> parked.Parked | None:
+    try:
+        return parked.read(documents.get(f"parked/{host}"))
+    except ValueError:
+        problems.append(f"{host}: what the host says was parked cannot be read.")
+        return None
+
+
+def _parked_remarks(record: Record, hosts: tuple[HostReport, ...]) -> tuple[str, ...]:
+    changes = {host.host: host for host in record.change_set.hosts}
+    return parked.remarks({h.host: (changes[h.host], h.parked) for h in hosts if h.parked})
 
 
 def _census(

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from orchestrator.fleet.model import Model
+from orchestrator.report.parked import Parked
 from orchestrator.verify.model import Moment, Status
 
 #: How a change set stands. *unfinished* is everything that is not an end.
@@ -243,6 +244,7 @@ class HostReport(Model):
     groups: tuple[CheckGroup, ...]
     census: Census | None
     sampling: Sampling | None
+    parked: Parked | None = None
 
     @property
     def host(self) -> str:

@@ -110,3 +110,10 @@ def was_opened_unwell(record: Record) -> bool:
 def was_reversed(record: Record) -> bool:
     """Whether a standing commit was ordered back, with or without an answer."""
     return any(entry.state is State.REVERSING for entry in record.entries)
+
+
+def ails(record: Record) -> list[str]:
+    """What the last confirmation found besides integrity."""
+    ends = [one for one in record.entries if one.state is State.CONFIRMING and one.event]
+    found = ends[-1].evidence.get("ails") if ends else None
+    return [str(one) for one in found] if isinstance(found, list) else []

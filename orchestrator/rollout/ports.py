@@ -72,6 +72,10 @@ class Hosts(Protocol):
         """The census that quiesce took, as JSON; None where there is none."""
         ...
 
+    def parked(self, change_set: ChangeSet, host: HostChange) -> str | None:
+        """What was parked on a host and what became of it, as JSON; None where it does not say."""
+        ...
+
     def clear(self, change_set: ChangeSet, *, epoch: int, reason: str) -> tuple[str, ...]:
         """Give hosts back that a person has mended. Gives the reasons of hosts that refuse."""
         ...

@@ -13,9 +13,17 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import PlanError, RestoreError, WardshipError
 from orchestrator.rollout.asking import PATIENCE, PATIENCE_BACK, Asking
+from orchestrator.rollout.keeping import keep_parked
 from orchestrator.rollout.looking import Looking
 from orchestrator.rollout.model import FOUND_THERE, Diagnosis, Event, Outcome, Record, State
-from orchestrator.rollout.phases import ENDS, UNTOUCHED, advance, is_abortable, was_reversed
+from orchestrator.rollout.phases import (
+    ENDS,
+    UNTOUCHED,
+    advance,
+    ails,
+    is_abortable,
+    was_reversed,
+)
 from orchestrator.rollout.ports import Clock, Hosts, Journal, Superseded, Verifier
 
 #: A restore or an opening that was interrupted is begun again this often.
@@ -160,13 +168,9 @@ class Steps:
         except Exception as error:  # a look for the cause must never stop a restore
             seen = Diagnosis(unknown=(f"{type(error).__name__}: {error}",))
         found, unknown = list(seen.found), list(seen.unknown)
-        because = f"{outcome.because}{FOUND_THERE}{'; '.join(found)}"
-        return outcome.model_copy(
-            update={
-                "because": because if found else outcome.because,
-                "evidence": {**outcome.evidence, "found": found, "not_looked_at": unknown},
-            }
-        )
+        because = f"{outcome.because}{FOUND_THERE}{'; '.join(found)}" if found else outcome.because
+        evidence = {**outcome.evidence, "found": found, "not_looked_at": unknown}
+        return outcome.model_copy(update={"because": because, "evidence": evidence})
 
     def _handed_over(self, record: Record, epoch: int, outcome: Outcome) -> Outcome:
         """Told to the hosts as well: none opens alone, or at a boot, what a person has to see to.
@@ -254,26 +258,20 @@ class Steps:
         return self._looking(epoch).verdict(record.change_set, "restored")
 
     def _open(self, record: Record, epoch: int) -> Outcome:
-        return self._asking.on_every(record.change_set, "open", epoch=epoch, tries=TRIES)
+        opened = self._asking.on_every(record.change_set, "open", epoch=epoch, tries=TRIES)
+        return keep_parked(self.hosts, self.journal, record, opened, epoch=epoch)
 
     def _reopen(self, record: Record, epoch: int) -> Outcome:
         """Open what was put back; what ails it then needs a person, and not a shut door."""
-        outcome, ails = self._open(record, epoch), _ails(record)
-        if outcome.event is not Event.DONE or not ails:
+        outcome, ailing = self._open(record, epoch), ails(record)
+        if outcome.event is not Event.DONE or not ailing:
             return outcome
-        because = f"it was put back and its door is open, but {'; '.join(ails)}"
+        because = f"it was put back and its door is open, but {'; '.join(ailing)}"
         return outcome.model_copy(update={"event": Event.UNWELL, "because": because})
 
 
 def _has_begun(record: Record, state: State) -> bool:
     return any(entry.state is state for entry in record.entries)
-
-
-def _ails(record: Record) -> list[str]:
-    """What the last confirmation found besides integrity."""
-    ends = [one for one in record.entries if one.state is State.CONFIRMING and one.event]
-    ails = ends[-1].evidence.get("ails") if ends else None
-    return [str(one) for one in ails] if isinstance(ails, list) else []
 
 
 def _is_carried(record: Record) -> bool:

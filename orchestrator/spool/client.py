@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
@@ -49,12 +50,12 @@ def opened(
 
 
 def associate(
-    where: Tuple[str, int],
-    contexts: List[PresentationContext],
+    where: tuple[str, int],
+    contexts: list[PresentationContext],
     *,
     calling: str,
     called: str,
-    secured: Optional[ssl.SSLContext] = None,
+    secured: ssl.SSLContext | None = None,
     roles: Sequence[Any] = (),
 ) -> Association:
     """An established association.

@@ -1,4 +1,4 @@
-"""Storage commitment (PS3.4 annex J): what was asked while the door was shut is answered afterwards.
+"""Storage commitment (PS3.4 annex J): asked while the door was shut, answered afterwards.
 
 By a census of the product that stays: an object that it has is committed, another is not. The
 report goes out on an association of our own, for the one that asked is gone.
@@ -7,7 +7,7 @@ report goes out on an association of our own, for the one that asked is gone.
 from __future__ import annotations
 
 import json
-from typing import Collection, Optional, Tuple
+from collections.abc import Collection
 
 from pydicom import Dataset
 from pydicom.sequence import Sequence
@@ -26,7 +26,7 @@ COMPLETE, FAILURES = 1, 2
 NO_SUCH_OBJECT = 0x0112
 
 
-def report(item: Item, held: Collection[str]) -> Tuple[int, Dataset]:
+def report(item: Item, held: Collection[str]) -> tuple[int, Dataset]:
     """The event that answers a parked request: its type and its information."""
     asked = json.loads(item.path.read_bytes())
     told = Dataset()
@@ -81,5 +81,5 @@ def send(settings: Settings, item: Item, held: Collection[str]) -> None:
         raise CannotError(f"{to.ae_title} does not take the report")
 
 
-def _who(settings: Settings, ae_title: str) -> Optional[Modality]:
+def _who(settings: Settings, ae_title: str) -> Modality | None:
     return next((one for one in settings.dicom.modalities if one.ae_title == ae_title), None)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from pydicom.uid import AllTransferSyntaxes, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context
@@ -35,7 +35,7 @@ QUERIES = (
 PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 LARGEST = 128
 #: By SOP class, the transfer syntaxes that are taken.
-Accepted = Dict[str, List[str]]
+Accepted = dict[str, list[str]]
 
 
 def learn(settings: Settings) -> Accepted:
@@ -58,7 +58,7 @@ def learn(settings: Settings) -> Accepted:
     return found
 
 
-def _wanted() -> Iterator[Tuple[str, str]]:
+def _wanted() -> Iterator[tuple[str, str]]:
     for each in AllStoragePresentationContexts:
         for syntax in AllTransferSyntaxes:
             yield str(each.abstract_syntax), str(syntax)
@@ -67,7 +67,7 @@ def _wanted() -> Iterator[Tuple[str, str]]:
             yield name, str(syntax)
 
 
-def _groups(wanted: Sequence[Tuple[str, str]]) -> Iterable[List[PresentationContext]]:
+def _groups(wanted: Sequence[tuple[str, str]]) -> Iterable[list[PresentationContext]]:
     for start in range(0, len(wanted), LARGEST):
         yield [build_context(name, syntax) for name, syntax in wanted[start : start + LARGEST]]
 

@@ -12,8 +12,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any
 
 from . import VERSION, commitment, contexts, mllp, server, worklist
 from .client import CannotError
@@ -21,18 +22,18 @@ from .contexts import WORKLIST
 from .replay import Replay
 from .settings import load
 from .status import status
-from .store import COMMITMENT, STORED, Outcome, Store
+from .store import COMMITMENT, STORED, Item, Outcome, Store
 
 #: Between two attempts to deliver what is left, in seconds; it grows to the second.
 SOON, LATER = 2.0, 60.0
 
 
-def learn(directory: Path) -> Dict[str, Any]:
+def learn(directory: Path) -> dict[str, Any]:
     """What the product takes, and its worklist; asked while it runs and its door is open."""
     settings = load(directory)
     accepted = contexts.learn(settings)
     contexts.keep(directory, accepted)
-    told: Dict[str, Any] = {"contexts": sum(map(len, accepted.values()))}
+    told: dict[str, Any] = {"contexts": sum(map(len, accepted.values()))}
     if WORKLIST in accepted:
         try:
             told["worklist"] = worklist.export(settings)
@@ -41,7 +42,7 @@ def learn(directory: Path) -> Dict[str, Any]:
     return told
 
 
-def serve(directory: Path) -> Dict[str, Any]:
+def serve(directory: Path) -> dict[str, Any]:
     """Park, until SIGTERM."""
     settings = load(directory)
     store = Store(directory, quota=settings.quota)
@@ -57,14 +58,14 @@ def serve(directory: Path) -> Dict[str, Any]:
     return {}
 
 
-def replay(directory: Path) -> Dict[str, Any]:
+def replay(directory: Path) -> dict[str, Any]:
     """Give back what is parked, once."""
     settings = load(directory)
     given = Replay(settings, Store(directory, quota=settings.quota)).run()
     return {"given": given, **status(directory)}
 
 
-def deliver(directory: Path) -> Dict[str, Any]:
+def deliver(directory: Path) -> dict[str, Any]:
     """Give back what is left and report what was asked, until nothing is left to do."""
     settings = load(directory)
     store, pause = Store(directory, quota=settings.quota), SOON
@@ -77,7 +78,7 @@ def deliver(directory: Path) -> Dict[str, Any]:
         pause = min(pause * 2, LATER)
 
 
-def _deliver_once(store: Store, giving: Replay) -> "list[str]":
+def _deliver_once(store: Store, giving: Replay) -> list[str]:
     left = []
     try:
         giving.run()
@@ -87,18 +88,24 @@ def _deliver_once(store: Store, giving: Replay) -> "list[str]":
     waiting = [i for i in store.items() if i.kind == COMMITMENT and i.number not in known]
     held = _held(store.directory) if waiting else frozenset()
     for item in waiting:
-        try:
-            if held is None:
-                raise CannotError("there is no census yet")
-            commitment.send(giving.settings, item, held)
-        except CannotError as error:
-            left.append(str(error))
+        because = "there is no census yet" if held is None else _reported(giving, item, held)
+        if because:
+            left.append(because)
         else:
             store.settle(item, Outcome(STORED))
     return left
 
 
-def _held(directory: Path) -> "frozenset[str] | None":
+def _reported(giving: Replay, item: Item, held: frozenset[str]) -> str:
+    """Why whoever asked for commitment could not be told; nothing if he was."""
+    try:
+        commitment.send(giving.settings, item, held)
+    except CannotError as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _held(directory: Path) -> frozenset[str] | None:
     """The UIDs of all objects of the product that stays, as the host program counted them."""
     try:
         return frozenset((directory / "held").read_text(encoding="ascii").split())
@@ -106,7 +113,7 @@ def _held(directory: Path) -> "frozenset[str] | None":
         return None
 
 
-VERBS: Dict[str, Callable[[Path], Dict[str, Any]]] = {
+VERBS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "learn": learn,
     "serve": serve,
     "replay": replay,
@@ -116,7 +123,7 @@ VERBS: Dict[str, Callable[[Path], Dict[str, Any]]] = {
 }
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the exit code."""
     os.umask(0o077)
     parser = argparse.ArgumentParser(prog="wardship-spool", description="See docs/parking.md.")

@@ -1,8 +1,8 @@
 """HL7 v2 over MLLP: messages kept in order, acknowledged when they are on the disk.
 
-The frame is that of HL7's "Minimal Lower Layer Protocol" (release 1): 0x0B, the message, 0x1C 0x0D.
-AA is said for what is kept, AE for what cannot be kept just now, AR for what is no message (HL7 v2.5.1
-section 2.9.2, original mode).
+The frame is that of HL7's "Minimal Lower Layer Protocol" (release 1): 0x0B, message, 0x1C, 0x0D.
+AA is said for what is kept, AE for what cannot be kept just now, AR for what is no message (HL7
+v2.5.1 section 2.9.2, original mode).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
-from typing import Iterator, Tuple
+from collections.abc import Iterator
 
 import hl7
 
@@ -133,7 +133,7 @@ def _plain(message: hl7.Message, code: str) -> hl7.Message:
     )
 
 
-def answer_to(address: Tuple[str, int], message: bytes, *, timeout: float) -> Tuple[str, str]:
+def answer_to(address: tuple[str, int], message: bytes, *, timeout: float) -> tuple[str, str]:
     """Send a message; the code of the answer (AA, AE, AR, CA, CE, CR) and its text.
 
     Raises:
@@ -148,7 +148,7 @@ def answer_to(address: Tuple[str, int], message: bytes, *, timeout: float) -> Tu
     raise OSError("the connection was closed without an answer")
 
 
-def _understood(reply: bytes, control: str) -> Tuple[str, str]:
+def _understood(reply: bytes, control: str) -> tuple[str, str]:
     try:
         segment = hl7.parse(reply.decode("latin-1")).segment("MSA")
         code, about = str(segment(1)), str(segment(2))

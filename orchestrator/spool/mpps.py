@@ -6,7 +6,7 @@ import base64
 import json
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any
 
 from pydicom import Dataset
 from pynetdicom.dsutils import decode
@@ -36,7 +36,7 @@ def _kept(event: Any, uid: str, content: Any) -> bytes:
     return json.dumps(kept).encode()
 
 
-def read(path: Path) -> Tuple[str, str, Dataset]:
+def read(path: Path) -> tuple[str, str, Dataset]:
     """A kept request: the step's UID, its transfer syntax, its data set."""
     kept = json.loads(path.read_bytes())
     syntax = kept["syntax"]

@@ -8,11 +8,12 @@ that is no fault of an item.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Sequence, Set, Tuple, TypeVar
+from typing import TypeVar
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
@@ -56,7 +57,7 @@ class Replay:
     settings: Settings
     store: Store
     sleep: Callable[[float], None] = time.sleep
-    _seen: Dict[str, str] = field(default_factory=dict)
+    _seen: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> int:
         """Give back what has no outcome yet: HL7 first, then the rest; how many items.
@@ -69,7 +70,9 @@ class Replay:
         waiting = [one for one in items if one.number not in known]
         messages = [one for one in waiting if one.kind == HL7]
         if any(one.kind == OBJECT for one in waiting):
-            self._remember([i for i in items if i.number in known and known[i.number].state == STORED])
+            self._remember(
+                [i for i in items if i.number in known and known[i.number].state == STORED]
+            )
         for one in messages:
             self._until_taken(partial(self._message, one))
         rest = [one for one in waiting if one.kind in (OBJECT, MPPS_CREATE, MPPS_SET)]
@@ -80,14 +83,13 @@ class Replay:
         return len(messages) + len(rest)
 
     def _until_taken(self, give: Callable[[], None]) -> None:
-        for attempt in range(TRIES):
-            try:
-                give()
+        for attempt in range(1, TRIES + 1):
+            because = _failure(give)
+            if not because:
                 return
-            except (BusyError, CannotError) as error:
-                if attempt + 1 == TRIES:
-                    raise CannotError(str(error)) from None
-                self.sleep(PAUSE * (attempt + 1))
+            if attempt == TRIES:
+                raise CannotError(because)
+            self.sleep(PAUSE * attempt)
 
     def _message(self, item: Item) -> None:
         where = ("127.0.0.1", int(item.source))
@@ -106,7 +108,7 @@ class Replay:
     def _objects(self, caller: str, items: Sequence[Item]) -> None:
         settled = self.store.outcomes()
         headers = self._headers([one for one in items if one.number not in settled])
-        wanted: Set[Tuple[str, str]] = {(h.sop_class, h.syntax) for _, h in headers}
+        wanted: set[tuple[str, str]] = {(h.sop_class, h.syntax) for _, h in headers}
         for some in _parts(sorted(wanted), LARGEST):
             contexts = [build_context(name, syntax) for name, syntax in some]
             mine = [(i, h) for i, h in headers if (h.sop_class, h.syntax) in set(some)]
@@ -114,7 +116,7 @@ class Replay:
                 for item, header in mine:
                     self._object(association, item, header)
 
-    def _headers(self, items: Iterable[Item]) -> List[Tuple[Item, Header]]:
+    def _headers(self, items: Iterable[Item]) -> list[tuple[Item, Header]]:
         found = []
         for item in items:
             header = _header(item.path)
@@ -127,7 +129,9 @@ class Replay:
     def _object(self, association: Association, item: Item, header: Header) -> None:
         taken = {(c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts}
         if (header.sop_class, header.syntax) not in taken:
-            because = f"{header.uid}: the product does not take {header.sop_class} in {header.syntax}"
+            because = (
+                f"{header.uid}: the product does not take {header.sop_class} in {header.syntax}"
+            )
             self.store.settle(item, Outcome(SET_ASIDE, because))
             return
         own = digest(item.path)
@@ -169,12 +173,21 @@ class Replay:
         self.store.settle(item, Outcome(state, uid if state == STORED else f"{uid}: {code:#06x}"))
 
 
-def _parts(whole: "Sequence[T]", size: int) -> "Iterable[List[T]]":
+def _failure(give: Callable[[], None]) -> str:
+    """Why the product did not take it now; nothing if it did, or will never."""
+    try:
+        give()
+    except (BusyError, CannotError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _parts(whole: Sequence[T], size: int) -> Iterable[list[T]]:
     for start in range(0, len(whole), size):
         yield list(whole[start : start + size])
 
 
-def _header(path: Path) -> "Header | None":
+def _header(path: Path) -> Header | None:
     try:
         meta = dcmread(path, specific_tags=[], stop_before_pixels=True).file_meta
         return Header(

@@ -10,8 +10,9 @@ import contextlib
 import json
 import ssl
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any
 
 from pydicom import Dataset
 from pynetdicom import AE, _config, evt
@@ -79,7 +80,7 @@ class Desk:
         self._store = store
         self._directory = directory
 
-    def handlers(self) -> List[Any]:
+    def handlers(self) -> list[Any]:
         """For pynetdicom, by event."""
         return [
             (evt.EVT_CONN_OPEN, send_at_once),
@@ -88,7 +89,7 @@ class Desk:
             (evt.EVT_DATA_SENT, answer_at_once),
             (evt.EVT_CONN_CLOSE, self._left),
             (evt.EVT_REJECTED, self._rejected),
-            (evt.EVT_C_ECHO, lambda event: SUCCESS),
+            (evt.EVT_C_ECHO, lambda _: SUCCESS),
             (evt.EVT_C_STORE, self._store_object),
             (evt.EVT_C_FIND, self._find),
             (evt.EVT_C_MOVE, self._move),
@@ -112,7 +113,7 @@ class Desk:
             return _status(OUT_OF_RESOURCES, because)
         return SUCCESS
 
-    def _find(self, event: Any) -> Iterator[Tuple[Any, Any]]:
+    def _find(self, event: Any) -> Iterator[tuple[Any, Any]]:
         if event.request.AffectedSOPClassUID != contexts.WORKLIST:
             yield _status(OUT_OF_RESOURCES, CLOSED), None
             return
@@ -136,7 +137,7 @@ class Desk:
         yield 0
         yield _status(OUT_OF_RESOURCES, CLOSED), None
 
-    def _commit(self, event: Any) -> Tuple[Any, Any]:
+    def _commit(self, event: Any) -> tuple[Any, Any]:
         """Storage commitment's request (PS3.4 annex J.3.2): kept, answered later by a report."""
         try:
             asked = event.action_information
@@ -149,13 +150,13 @@ class Desk:
             return _status(INVALID_ARGUMENT, "no transaction, or no objects, in it"), None
         return self._park(event, content.encode(), COMMITMENT), None
 
-    def _create(self, event: Any) -> Tuple[Any, Any]:
+    def _create(self, event: Any) -> tuple[Any, Any]:
         uid = str(event.request.AffectedSOPInstanceUID or "")
         if not uid:
             return _status(INVALID_ARGUMENT, "a procedure step needs a UID from its modality"), None
         return self._park(event, mpps.created(event, uid), mpps.CREATE), event.attribute_list
 
-    def _set(self, event: Any) -> Tuple[Any, Any]:
+    def _set(self, event: Any) -> tuple[Any, Any]:
         uid = str(event.request.RequestedSOPInstanceUID)
         return self._park(event, mpps.changed(event, uid), mpps.SET), event.modification_list
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Identity:
-    """The certificate and key that the product shows, and the authority that it trusts. PEM files."""
+    """What the product shows, and the authority of those who call it: paths of PEM files."""
 
     certificate: str
     key: str
@@ -34,10 +34,10 @@ class Dicom:
     ae_title: str
     port: int
     spool_port: int
-    modalities: Tuple[Modality, ...]
+    modalities: tuple[Modality, ...]
     #: SOP classes and transfer syntaxes that the release to come does not take.
-    refuses: Tuple[str, ...] = ()
-    tls: Optional[Identity] = None
+    refuses: tuple[str, ...] = ()
+    tls: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Settings:
     directory: Path
     quota: int
     dicom: Dicom
-    mllp: Tuple[Mllp, ...] = ()
+    mllp: tuple[Mllp, ...] = ()
 
 
 def load(directory: Path) -> Settings:
@@ -64,7 +64,7 @@ def load(directory: Path) -> Settings:
     Raises:
         OSError, ValueError, KeyError, TypeError: they are not there, or not whole.
     """
-    found: Dict[str, Any] = json.loads((directory / "settings.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((directory / "settings.json").read_text(encoding="utf-8"))
     dicom = found["dicom"]
     return Settings(
         directory=directory,

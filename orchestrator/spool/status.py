@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 from .store import COMMITMENT, SET_ASIDE, STORED, Store
 
@@ -12,7 +12,7 @@ from .store import COMMITMENT, SET_ASIDE, STORED, Store
 SHOWN = 100
 
 
-def status(directory: Path) -> Dict[str, Any]:
+def status(directory: Path) -> dict[str, Any]:
     """See docs/parking.md."""
     store = Store(directory, quota=0)
     known = store.outcomes()

@@ -13,9 +13,10 @@ import os
 import re
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any
 from urllib.parse import quote, unquote
 
 #: Bytes that are left free on the file system whatever the quota says.
@@ -135,7 +136,7 @@ class Store:
             number, kind, source = found.groups()
             yield Item(int(number), kind, unquote(source), path)
 
-    def outcomes(self) -> Dict[int, Outcome]:
+    def outcomes(self) -> dict[int, Outcome]:
         """What became of items, by number; those that are not in it are to be given back yet."""
         return {
             line["number"]: Outcome(line["state"], line["because"])
@@ -153,12 +154,12 @@ class Store:
         with contextlib.suppress(OSError), self._lock:  # a full disk is often the reason
             append(self.directory / "refused.jsonl", line)
 
-    def refusals(self) -> List[Dict[str, Any]]:
+    def refusals(self) -> list[dict[str, Any]]:
         """Who was sent away, with what and why."""
         return list(lines(self.directory / "refused.jsonl"))
 
 
-def append(path: Path, line: Dict[str, Any]) -> None:
+def append(path: Path, line: dict[str, Any]) -> None:
     """Add a line, synced. What a power cut left of a last one is ended first."""
     is_new = not path.exists()
     with path.open("ab+") as file:
@@ -177,7 +178,7 @@ def _last_byte(path: Path) -> bytes:
         return file.read(1)
 
 
-def lines(path: Path) -> Iterator[Dict[str, Any]]:
+def lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of such a file; one that a power cut left half is left out."""
     if not path.exists():
         return
@@ -193,4 +194,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-

@@ -1,7 +1,7 @@
 """The modality worklist (PS3.4 annex K) as the product last gave it: exported, then answered from.
 
-Matching is PS3.4 section C.2.2.2: single value, list of UIDs, universal, wild card, range, sequence.
-What a query asks for and an entry does not have comes back empty.
+Matching is PS3.4 section C.2.2.2: single value, list of UIDs, universal, wild card, range,
+sequence. What a query asks for and an entry does not have comes back empty.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import fnmatch
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import DataElement
@@ -117,20 +118,22 @@ def _is_key(wanted: DataElement) -> bool:
 def _element_fits(wanted: DataElement, entry: Dataset) -> bool:
     there = entry.get(wanted.tag)
     if wanted.VR == "SQ":
-        items: List[Dataset] = list(there.value) if there is not None else []
+        items: list[Dataset] = list(there.value) if there is not None else []
         keys = [item for item in wanted.value if any(not each.is_empty for each in item)]
         return not keys or any(_fits(keys[0], item) for item in items)
     if wanted.is_empty:
         return True
     values = _texts(there)
-    return any(_value_fits(str(key), value, wanted.VR) for key in _listed(wanted) for value in values)
+    return any(
+        _value_fits(str(key), value, wanted.VR) for key in _listed(wanted) for value in values
+    )
 
 
-def _listed(wanted: DataElement) -> List[Any]:
+def _listed(wanted: DataElement) -> list[Any]:
     return list(wanted.value) if wanted.VM > 1 else [wanted.value]
 
 
-def _texts(there: Any) -> List[str]:
+def _texts(there: Any) -> list[str]:
     if there is None or there.is_empty:
         return [""]
     return [str(each).strip() for each in (there.value if there.VM > 1 else [there.value])]
@@ -178,5 +181,7 @@ def _asked(query: Dataset, entry: Dataset) -> Dataset:
                 items = [_asked(keys[0], item) for item in items if _fits(keys[0], item)]
             answer[wanted.tag] = DataElement(wanted.tag, "SQ", Sequence(items))
         else:
-            answer[wanted.tag] = there if there is not None else DataElement(wanted.tag, wanted.VR, None)
+            answer[wanted.tag] = (
+                there if there is not None else DataElement(wanted.tag, wanted.VR, None)
+            )
     return answer

@@ -140,6 +140,10 @@ class FakeHospital:
         """What quiesce counted."""
         return {"census": json.dumps(self.images) if "quiesce" in self.phases else None}
 
+    def on_parked(self) -> Any:
+        """What the spool says."""
+        return {"parking": True, "parked": {"object": 2}, "stored": {"object": 2}, "waiting": 0}
+
     def on_check(self, moment: str) -> Any:
         """What a verifier sees: images as they were, and a product that runs."""
         slow = self.faults.get("slow") == moment

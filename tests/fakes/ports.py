@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -75,6 +76,10 @@ class FakeHosts:
         """What quiesce counted."""
         census: str | None = call(self.path, "census")["census"]
         return census
+
+    def parked(self, change_set: ChangeSet, host: HostChange) -> str | None:
+        """What the spool says."""
+        return json.dumps(call(self.path, "parked"))
 
     def clear(self, change_set: ChangeSet, *, epoch: int, reason: str) -> tuple[str, ...]:
         """Give back."""

@@ -63,7 +63,7 @@ def test_a_change_that_commits_is_felt_by_no_modality(parked: Pacs, tmp_path: Pa
 
 def test_a_change_that_is_put_back_is_felt_by_no_modality(parked: Pacs, tmp_path: Path) -> None:
     pacs = parked
-    pacs.break_("wrong-ae-title")
+    pacs.break_("wrong-ae")
     with pacs.sending(tmp_path) as manifest:
         ran = pacs.wardship("run", pacs.plan())
         assert ran.returncode == 40, ran.stdout + ran.stderr

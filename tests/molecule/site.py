@@ -13,8 +13,9 @@ from pathlib import Path
 from orchestrator import resources
 from orchestrator.adapters.facility import FacilityHosts
 from orchestrator.adapters.hostprogram import build_host_program
-from orchestrator.adapters.orders import variables
+from orchestrator.adapters.orders import SPOOL_PROGRAM, variables
 from orchestrator.adapters.secrets import Secrets
+from orchestrator.adapters.spoolprogram import build_spool_program
 from orchestrator.adapters.ssh import HostProgram
 from orchestrator.adapters.verifier import TunnelVerifier
 from orchestrator.fleet import inventory
@@ -24,6 +25,7 @@ from orchestrator.lab.hospital import Lab
 from orchestrator.lab.model import PLAIN_HOST
 from orchestrator.plan import store
 from orchestrator.plan.model import ChangeSet
+from orchestrator.plan.parking import HostParking, ParkedDicom, ParkedFor
 from orchestrator.wiring.survey import ansible_runner, host_program, ssh_configuration
 from tests.lab.pacs import CACHE, LABS, Pacs
 
@@ -58,6 +60,7 @@ class Site:
         )
         (self.kept / "change-set.json").write_text(change_set.model_dump_json())
         build_host_program(self.kept / "wardship-host")
+        build_spool_program(self.kept / SPOOL_PROGRAM)
         ssh = self.kept / "ssh"
         ssh.write_text(SSH.format(enter=" ".join(self.lab.enter_argv())))
         ssh.chmod(0o700)
@@ -101,6 +104,21 @@ class Site:
     def change_set(self) -> ChangeSet:
         """What the plan would do to the host."""
         return ChangeSet.model_validate_json((self.kept / "change-set.json").read_text())
+
+    @property
+    def parked(self) -> ChangeSet:
+        """The same, with the host's intake parked."""
+        host = self.change_set.anchor
+        assert host.dicom is not None
+        dicom = ParkedDicom(
+            ae_title=host.dicom.ae_title,
+            port=host.dicom.port,
+            spool_port=11042,
+            modalities=(ParkedFor(ae_title="MR1", address="192.0.2.1", port=104),),
+        )
+        parking = HostParking(directory="/var/lib/wardship-spool", quota_mib=64, dicom=dicom)
+        changed = host.model_copy(update={"parking": parking})
+        return self.change_set.model_copy(update={"hosts": (changed,)})
 
     @property
     def ssh_config(self) -> Path:

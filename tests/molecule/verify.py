@@ -39,10 +39,11 @@ def refused(site: Site, role: str) -> list[str]:
     """What production's precheck says, where the role takes part in it."""
     if not (resources.roles() / role / "tasks" / "precheck.yml").exists():
         return []
-    host = site.change_set.anchor
-    if role not in (host.role, f"snapshot_{host.snapshot}"):
+    change_set = site.parked if role == "dicom_spool" else site.change_set
+    host = change_set.anchor
+    if role not in (host.role, f"snapshot_{host.snapshot}", "dicom_spool"):
         return [f"precheck: the plan for {host.host} does not ask the role {role}"]
-    return [f"precheck: {one.because}" for one in site.hosts().preflight(site.change_set)]
+    return [f"precheck: {one.because}" for one in site.hosts().preflight(change_set)]
 
 
 def run_checks(
