@@ -18,7 +18,7 @@ TOGETHER = $(MAKE) --no-print-directory --keep-going --output-sync=target \
 # Tests on real hosts mostly wait: two hospitals at once, each file's tests on one of them.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 # It emulates a processor, which leaves none for others and wants one for itself.
-ALONE := tests/lab/test_power_loss.py
+ALONE := tests/lab/test_power_loss.py tests/lab/test_power_spool.py
 
 .PHONY: help demo test test-full molecule bench check $(CHECKS) venv root lock wheel clean
 
@@ -31,14 +31,14 @@ demo: root venv ## Two hospitals on this machine, and the main job on them (root
 test: root venv ## Every test: check, then crash tests and tests on real hosts (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
 	@echo "== crash and lab tests"
-	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=10 -m "not full" tests/crash tests/lab --ignore=$(ALONE)
+	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=10 -m "not full" tests/crash tests/lab $(ALONE:%=--ignore=%)
 	@$(PYTEST) -v -m "not full" $(ALONE)
 	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule
 
 test-full: root venv ## Every test, and those that take minutes each (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
 	@echo "== crash and lab tests, in full"
-	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=20 tests/crash tests/lab --ignore=$(ALONE)
+	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=20 tests/crash tests/lab $(ALONE:%=--ignore=%)
 	@$(PYTEST) -v $(ALONE)
 	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule
 

@@ -120,7 +120,7 @@ LIMIT = 600
 _NO_FSYNC = "import os\nos.fsync = lambda descriptor: None\n"
 
 
-def install(tree: Path, *, fsync: bool) -> None:
+def install(tree: Path, *, fsync: bool = True) -> None:
     """The small product, the host program and the work, in the root of a disk."""
     run = inside(tree)
     small_product.install(run)
@@ -128,7 +128,7 @@ def install(tree: Path, *, fsync: bool) -> None:
     program.parent.mkdir(parents=True)
     build_host_program(program)
     if not fsync:
-        _forget_fsync(program)
+        forget_fsync(program)
     scripts = small_product.scripts()
     limits = dict.fromkeys(("quiesce", "snapshot", "apply", "restore", "open"), LIMIT)
     manifest = small_product.manifest("small-0", small_product.DATA, **limits)
@@ -139,7 +139,7 @@ def install(tree: Path, *, fsync: bool) -> None:
     run(["systemctl", "enable", "power.service"])
 
 
-def _forget_fsync(program: Path) -> None:
+def forget_fsync(program: Path) -> None:
     """Take fsync away from a built host program, and leave everything else as it is."""
     shebang, _, packed = program.read_bytes().partition(b"\n")
     changed = io.BytesIO()

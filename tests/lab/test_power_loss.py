@@ -7,89 +7,21 @@ that was flushed, and of the rest nothing, or one half by chance (docs/adr/0013)
 
 from __future__ import annotations
 
-import os
-import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from orchestrator.lab import power, writelog
-from orchestrator.lab.image import base_image
-from orchestrator.lab.kernel import kernel
-from orchestrator.lab.run import run
-from orchestrator.lab.tools import ensure, ensure_tools
-from orchestrator.lab.vm import TOOLS, Machine
 from tests.lab.power_checks import Promised, assert_ended_well, booted, ends
 from tests.lab.power_cycle import install
+from tests.lab.recording import SEED, Recording, copy, record
 
-SEED = int(os.environ.get("WARDSHIP_SEED", "20261125"))
 MOMENTS = 20
-CACHE = Path(os.environ.get("WARDSHIP_CACHE", Path.home() / ".cache/wardship"))
-#: An emulated boot and two changes, in seconds: two minutes on a quiet machine.
-PATIENCE = 900.0
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What a machine wrote before its plug was pulled."""
-
-    root: str
-    disk: Path
-    log: Path
-    entries: list[writelog.Entry]
-    marks: list[tuple[int, dict[str, Any]]]
-
-    def promised(self, moment: int) -> Promised:
-        """What was promised before that moment."""
-        return Promised([mark for at, mark in self.marks if at <= moment])
-
-    def moment(self, number: int) -> tuple[int, random.Random]:
-        """The seeded moment within the given twentieth of the work, and its chance."""
-        chance = random.Random(f"{SEED}/{self.root}/{number}")  # noqa: S311 - to be repeated
-        begin, end = self.marks[0][0], self.marks[-1][0]
-        stretch = (end - begin) / MOMENTS
-        return begin + int(stretch * (number + chance.random())), chance
-
-
-def record(root: str, directory: Path, *, fsync: bool = True) -> Recording:
-    """Let a machine work through two changes, and pull its plug."""
-    ensure_tools(print)
-    ensure(TOOLS, print)
-    disk = directory / "disk.img"
-    power.make_disk(disk, root=root, image=base_image(CACHE, print), scratch=directory / "root")
-    with power.mounted(disk, root=root, at=directory / "root") as tree:
-        install(tree, fsync=fsync)
-    start = directory / "start.img"
-    copy(disk, start)
-    machine = Machine(kernel(cache=CACHE, say=print), disk, root, directory)
-    machine.boot()
-    try:
-        machine.wait_for(
-            lambda said: '"cycle": 2' in said or '"broken"' in said,
-            what="two changes",
-            seconds=PATIENCE,
-        )
-    finally:
-        machine.pull_plug()
-    disk.unlink()
-    entries = writelog.read_log(machine.log)
-    marks = power.marks(machine.log, entries)
-    assert not [mark for _, mark in marks if "broken" in mark], marks[-1]
-    return Recording(root, start, machine.log, entries, marks)
-
-
-def is_through(said: str) -> bool:
-    """Two changes are over, or one of them was refused."""
-    return '"cycle": 2' in said or '"broken"' in said
-
-
-def copy(disk: Path, to: Path) -> None:
-    """A sparse copy, shared where the file system can."""
-    run(["cp", "--reflink=auto", "--sparse=always", str(disk), str(to)])
+TWO_CHANGES = '"cycle": 2'
 
 
 @pytest.fixture(scope="module", params=["btrfs", pytest.param("ext4", marks=pytest.mark.full)])
@@ -99,7 +31,7 @@ def recording(
     """One machine for each kind of root; its data is on btrfs in any case."""
     directory = tmp_path_factory.mktemp("power")
     try:
-        yield record(request.param, directory)
+        yield record(request.param, directory, install=install, until=TWO_CHANGES)
     finally:
         shutil.rmtree(directory)
 
@@ -108,12 +40,12 @@ def recording(
 def test_what_was_promised_before_the_power_went_is_there_and_the_next_boot_ends_the_change(
     number: int, recording: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    moment, chance = recording.moment(number)
+    moment, chance = recording.moment(number, of=MOMENTS)
     survives = chance if number % 2 else None
     disk = tmp_path / "disk.img"
     copy(recording.disk, disk)
     writelog.cut(disk, recording.log, recording.entries, moment=moment, chance=survives)
-    promised = recording.promised(moment)
+    promised = Promised(recording.marked(moment))
     with power.mounted(disk, root=recording.root, at=tmp_path / "root") as root:
         assert promised.broken(root) == []
         expected = ends(root)
@@ -143,11 +75,11 @@ def test_a_disk_that_does_not_flush_when_it_is_told_to_is_found_out(
 
 @pytest.mark.full
 def test_a_host_program_without_fsync_is_found_out(tmp_path: Path) -> None:
-    forgetful = record("btrfs", tmp_path, fsync=False)
+    forgetful = record("btrfs", tmp_path, install=partial(install, fsync=False), until=TWO_CHANGES)
     found = [
         each
         for number in range(MOMENTS)
-        for each in broken(forgetful, forgetful.moment(number)[0], tmp_path)
+        for each in broken(forgetful, forgetful.moment(number, of=MOMENTS)[0], tmp_path)
     ]
     assert found, "no promise was broken: this test would not see a forgotten fsync"
 
@@ -158,6 +90,6 @@ def broken(recording: Recording, moment: int, directory: Path) -> list[str]:
     copy(recording.disk, disk)
     writelog.cut(disk, recording.log, recording.entries, moment=moment, chance=None)
     with power.mounted(disk, root=recording.root, at=directory / "cut") as root:
-        found = recording.promised(moment).broken(root)
+        found = Promised(recording.marked(moment)).broken(root)
     disk.unlink()
     return found
