@@ -16,7 +16,7 @@ import stat
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 from . import listing
 from .listing import Listed, marks
@@ -188,21 +188,27 @@ def duplicate(source: Path, to: Path) -> str:
         summed, at = hashlib.sha256(), 0
         while chunk := os.pread(file.fileno(), CHUNK, at):
             summed.update(chunk)
-            if not _is_hole(file.fileno(), at, len(chunk)):
-                out.seek(at)
-                out.write(chunk)
+            for start, end in _data(file.fileno(), at, at + len(chunk)):
+                out.seek(start)
+                out.write(chunk[start - at : end - at])
             at += len(chunk)
         out.truncate(at)
         return summed.hexdigest()
 
 
-def _is_hole(file: int, at: int, length: int) -> bool:
-    try:
-        return os.lseek(file, at, os.SEEK_DATA) >= at + length
-    except OSError as error:
-        if error.errno == errno.ENXIO:  # no data from there to the end
-            return True
-        raise
+def _data(file: int, at: int, end: int) -> Iterator[Tuple[int, int]]:
+    """Where a file has data between two places, from and to; the rest is holes (lseek(2))."""
+    while at < end:
+        try:
+            start = os.lseek(file, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # no data from there to the end
+                return
+            raise
+        if start >= end:
+            return
+        at = min(os.lseek(file, start, os.SEEK_HOLE), end)
+        yield start, at
 
 
 def _differs(one: Listed, live: Path, copy: Path) -> bool:

@@ -69,9 +69,13 @@ def test_a_hole_stays_a_hole_and_zeros_that_were_written_stay_written(
     (live / "zeros").write_bytes(bytes(4 << 20))
     with (live / "hole").open("wb") as file:
         file.truncate(4 << 20)
+    with (live / "holes").open("wb") as file:
+        for page in range(4):  # a page of data in every half of a chunk
+            os.pwrite(file.fileno(), b"x" * 4096, page << 19)
     at = copied(machine, live)
-    for name in ("zeros", "hole"):
+    for name in ("zeros", "hole", "holes"):
         assert (at / name).stat().st_blocks == (live / name).stat().st_blocks, name
+    assert (at / "holes").read_bytes() == (live / "holes").read_bytes()
 
 
 def test_a_socket_is_left_out(
