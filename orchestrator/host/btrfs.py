@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import List
+from typing import List, Sequence
 
 from .outcome import FailedError
 from .system import System
@@ -24,10 +24,14 @@ class Btrfs:
     def __init__(self, system: System) -> None:
         self.system = system
 
-    def problems(self, live: Path) -> List[str]:
-        """Why ``live`` cannot be captured."""
-        ran = self.system.run(["btrfs", "subvolume", "show", str(live)])
-        return [] if ran.code == 0 else [f"{live} is not a btrfs subvolume: {ran.reason}"]
+    def problems(self, lives: Sequence[Path]) -> List[str]:
+        """Why these cannot be captured."""
+        found = []
+        for live in lives:
+            ran = self.system.run(["btrfs", "subvolume", "show", str(live)])
+            if ran.code != 0:
+                found.append(f"{live} is not a btrfs subvolume: {ran.reason}")
+        return found
 
     def freeze(self, live: Path, at: Path, _listed: Path) -> None:
         """A read-only snapshot of ``live`` at ``at``; it needs no listing."""

@@ -16,9 +16,9 @@ import stat
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Sequence, Tuple
 
-from . import listing
+from . import listing, room
 from .listing import Listed, marks
 from .outcome import FailedError
 from .system import System
@@ -28,8 +28,6 @@ from .walk import files
 FICLONE = 0x40049409
 #: Errors of a file system that shares no blocks, or not of this file.
 UNSHARED = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
-#: Bytes that must be left on the file system beside the copy.
-RESERVE = 256 * 1024 * 1024
 
 
 class Copy:
@@ -41,29 +39,33 @@ class Copy:
         self.system = system
         self.disk = system.disk
 
-    def problems(self, live: Path) -> List[str]:
-        """Why ``live`` cannot be copied, or a copy not be put back."""
-        if not live.is_dir() or live.is_symlink():
-            return [f"{live} is not a directory"]
-        if self.system.device(live) != self.system.device(live.parent):
-            return [f"{live} is a mount point: a copy cannot be put back by rename"]
-        found, size = self._look(live)
-        needed = RESERVE + (0 if shares_blocks(live.parent) else size)
-        free = self.system.free(live)
-        if free < needed:
-            found.append(f"{live} has {free >> 20} MiB free, a copy of it needs {needed >> 20}")
-        return found
+    def problems(self, lives: Sequence[Path]) -> List[str]:
+        """Why these cannot be copied, all of them at once, or a copy not be put back."""
+        found: List[str] = []
+        needs: List[room.Need] = []
+        for live in lives:
+            if not live.is_dir() or live.is_symlink():
+                found.append(f"{live} is not a directory")
+            elif self.system.device(live) != self.system.device(live.parent):
+                found.append(f"{live} is a mount point: a copy cannot be put back by rename")
+            else:
+                strange, need = self._look(live)
+                found += strange
+                needs.append(need)
+        return found + room.shortages(self.system, needs)
 
-    def _look(self, live: Path) -> Tuple[List[str], int]:
-        """What cannot be copied, and the bytes that the rest takes on its disk."""
-        found, size, device = [], 0, live.lstat().st_dev
+    def _look(self, live: Path) -> Tuple[List[str], room.Need]:
+        """What cannot be copied, and what the rest takes."""
+        found, size, entries, device = [], 0, 1, live.lstat().st_dev
         for name, seen in files(live):
             size += seen.st_blocks * 512
+            entries += 1
             if seen.st_dev != device:
                 found.append(f"{live / name} is on another file system")
             elif not _is_known(seen.st_mode):
                 found.append(f"{live / name} is neither file, directory, link nor socket")
-        return found[:5], size
+        size = 0 if shares_blocks(live.parent) else size
+        return found[:5], room.Need(live, size, entries)
 
     def freeze(self, live: Path, at: Path, listed: Path) -> None:
         """Copy ``live`` to ``at``, where nothing is, and list beside ``listed`` what was read.

@@ -97,8 +97,12 @@ class System:
 
     def has_names_left(self, path: Path) -> bool:
         """Whether another file can be made; a file system that does not count them has some."""
+        return self.inodes_left(path) != 0
+
+    def inodes_left(self, path: Path) -> Optional[int]:
+        """How many files can still be made; None on a file system that does not count them."""
         about = os.statvfs(path)
-        return about.f_files == 0 or about.f_favail > 0
+        return about.f_favail if about.f_files else None
 
     def now(self) -> float:
         """Seconds since 1970, UTC."""

@@ -33,7 +33,7 @@ class Snapshots(Protocol):
 
     @property
     def thaws_at_once(self) -> bool: ...
-    def problems(self, live: Path) -> List[str]: ...
+    def problems(self, lives: Sequence[Path]) -> List[str]: ...
     def freeze(self, live: Path, at: Path, listed: Path, /) -> None: ...
     def difference(self, live: Path, at: Path, listed: Path, /) -> str: ...
     def thaw(self, frozen: Path, at: Path) -> None: ...
@@ -47,10 +47,8 @@ PROVIDERS: Dict[str, Callable[[System], Snapshots]] = {"btrfs": Btrfs, "copy": C
 
 def problems(places: Sequence[Place], snapshots: Snapshots, system: System) -> List[str]:
     """Why these volumes cannot be captured, or an archive is not where it should be."""
-    found = []
     indexes = [place for place in places if not place.is_archive]
-    for place in indexes:
-        found += snapshots.problems(place.live)
+    found = snapshots.problems([place.live for place in indexes])
     for place in places:
         if place.is_archive:
             found += archive.problems(place, indexes, system)

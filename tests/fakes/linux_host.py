@@ -51,6 +51,7 @@ class LinuxHost(System):
         self.clock = 1_700_000_000.0
         self.boots = 1
         self.room = 1 << 40
+        self.inodes: int | None = None
         self.running: dict[str, str] = {}
         self.loaded: dict[str, str] = {}
         self.units: dict[str, tuple[str, str]] = {}
@@ -80,6 +81,10 @@ class LinuxHost(System):
     def free(self, path: Path) -> int:
         """What is free; removing a snapshot gives room, not at once."""
         return self.room
+
+    def inodes_left(self, path: Path) -> int | None:
+        """Its file system does not count them, unless a test says so."""
+        return self.inodes
 
     def device(self, path: Path) -> int:
         """Everything is on one disk, but for an archive."""

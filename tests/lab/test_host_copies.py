@@ -116,6 +116,6 @@ def test_too_little_room_refuses_before_anything_is_felt(target: Target) -> None
     target.run(["fallocate", "-l", str(free - (200 << 20)), f"{top}/full"])
     target.prepare()
     refused = target.phase("quiesce", code=3)
-    assert "MiB free, a copy of it needs" in refused["because"]
+    assert f"MiB free, a copy of {target.data} needs" in refused["because"]
     assert target.text("systemctl", "is-active", small_product.SERVICE) == "active"
     target.run(["rm", f"{top}/full"])

@@ -1,8 +1,9 @@
 #!/usr/bin/python
 """Whether a host's volumes can be copied beside themselves: what is there, every reason against.
 
-Changes nothing; copies are the host program's. What a copy would have to hold is measured by
-looking at every file; whether blocks are shared is tried with two files that have no name.
+Changes nothing; copies are the host program's. What a copy would have to hold is estimated by
+looking at every file (orchestrator/host/room.py tells what that leaves out), and added up over the
+volumes of one file system; whether blocks are shared is tried with two files that have no name.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ author: [wardship]
 """
 
 MIB = 1024 * 1024
+#: Inodes that must be left beside the copies.
+SPARE_INODES = 1000
 #: ioctl_ficlone(2), and what a file system says that cannot.
 FICLONE = 0x40049409
 UNSHARED = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
@@ -123,8 +126,8 @@ def volume(name, path):
     }
 
 
-def against(found, min_free_mib):
-    """Every reason against a copy of this volume."""
+def against(found):
+    """Every reason against a copy of this volume, but for the room."""
     path = found["path"]
     real = os.path.realpath(path)
     if found["is_subvolume"]:
@@ -140,9 +143,24 @@ def against(found, min_free_mib):
         yield f"{path} is mounted read-only"
     for each in measured(path)[2][:5]:
         yield f"{each} is neither file, directory, link nor socket: it cannot be copied"
-    needed = min_free_mib * MIB + (0 if found["shares_blocks"] else found["used"])
-    if found["free"] < needed:
-        yield f"{path} has {found['free'] // MIB} MiB free, a copy needs {needed // MIB}"
+
+
+def short(found, min_free_mib):
+    """Where copies of these volumes find too little room, told once for each file system."""
+    on = {}
+    for each in found:
+        on.setdefault(Path(each["path"]).stat().st_dev, []).append(each)
+    for volumes in on.values():
+        of = " and ".join(each["path"] for each in volumes)
+        size = sum(each["used"] for each in volumes if not each["shares_blocks"])
+        needed, free = min_free_mib * MIB + size, volumes[0]["free"]
+        if free < needed:
+            yield f"{free // MIB} MiB free, a copy of {of} needs {needed // MIB}"
+        # Each volume's own directory is made too.
+        entries = SPARE_INODES + sum(1 + each["entries"] for each in volumes)
+        room = os.statvfs(volumes[0]["path"])
+        if room.f_files and room.f_favail < entries:  # with none in all, they are not counted
+            yield f"{room.f_favail} inodes free, a copy of {of} needs {entries}"
 
 
 def looked(given):
@@ -154,8 +172,8 @@ def looked(given):
         except OSError as error:
             refusals.append(f"the volume {name} cannot be looked at: {path}: {error.strerror}")
             continue
-        refusals += against(found[-1], given["min_free_mib"])
-    return found, refusals
+        refusals += against(found[-1])
+    return found, [*refusals, *short(found, given["min_free_mib"])]
 
 
 def main():
