@@ -8,6 +8,10 @@ left a database that was not shut down, does not stop it: what it leaves is put 
 from __future__ import annotations
 
 import contextlib
+import os
+from functools import partial
+from threading import Thread
+from typing import Callable, List
 
 from . import door, evidence, hold, parking, saved, services, volumes
 from .change import look
@@ -19,6 +23,8 @@ ROOM = 256 * 1024 * 1024
 """Bytes that a database needs to start in."""
 #: How long a script may try to stop what is put back anyway, in seconds; then it is killed.
 STOPPING = 90.0
+#: How long the start waits for the removal of a half capture, in seconds.
+REMOVING = 60.0
 PATIENCE = 60.0
 """Seconds until the file system has given back what was removed."""
 
@@ -35,6 +41,7 @@ def run(work: Work) -> None:
     hold.hold(work.host, manifest.services)
     if look(work.change, "apply")[0] == ABSENT:
         work.note("nothing was changed: only started again")
+        drop_half_captures(work)
     else:
         stop(work)
         evidence.keep(work)
@@ -59,6 +66,41 @@ def stop(work: Work) -> None:
     with contextlib.suppress(OSError):  # only to be noted: what is held is put aside
         for holder in services.holders(work.system, [v.path for v in work.manifest.volumes]):
             work.note(f"still there: {holder}")
+
+
+def drop_half_captures(work: Work) -> None:
+    """Remove what was captured and not proved: it serves nobody, and may fill the volume's disk.
+
+    Not of an archive, where it takes no room and may be millions of names. It is no reason not to
+    start: what cannot be removed, or not in time, is left to cleanup.
+    """
+    for place in work.places:
+        if place.is_archive or not os.path.lexists(place.aside):
+            continue
+        try:
+            is_done = _ended(partial(work.snapshots.delete, place.aside), seconds=REMOVING)
+            what = "removed" if is_done else "still being removed"
+            work.note(f"{place.aside} is {what}: it was not proved")
+        except (FailedError, OSError) as error:
+            work.note(f"{place.aside} stays: {error}")
+
+
+def _ended(step: Callable[[], None], *, seconds: float) -> bool:
+    """Whether a step ended in so many seconds; if not, it goes on beside us, until we end."""
+    raised: List[BaseException] = []
+
+    def run() -> None:
+        try:
+            step()
+        except BaseException as error:  # raised below, where somebody waits for it
+            raised.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    for error in raised:
+        raise error
+    return not thread.is_alive()
 
 
 def put_back(work: Work) -> None:

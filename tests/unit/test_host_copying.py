@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.host import begin, copying, decide, prepare, room, volumes
+from orchestrator.host import begin, decide, prepare, volumes
 from orchestrator.host.copying import Copy
 from orchestrator.host.host import Host
 from orchestrator.host.manifest import Volume
 from orchestrator.host.outcome import FailedError, RefusedError
 from orchestrator.host.place import Place
 from orchestrator.host.prove import prove
-from orchestrator.host.system import System
 from tests.fakes.linux_host import LinuxHost, install_product, manifest, stage
 
 CHANGE = "hospital-a-1"
@@ -102,56 +101,6 @@ def test_what_changes_while_it_is_copied_is_noticed(machine: LinuxHost, live: Pa
     Copy(machine).freeze(live, at, listed)
     (live / "schema").write_text("1")
     assert "schema changed while it was copied" in Copy(machine).difference(live, at, listed)
-
-
-def test_too_little_room_is_refused_unless_blocks_are_shared(
-    machine: LinuxHost, live: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (live / "much").write_bytes(os.urandom(3 << 20))
-    machine.room = room.SPARE + (2 << 20)
-    monkeypatch.setattr(copying, "shares_blocks", lambda _: False)
-    (told,) = Copy(machine).problems([live])
-    assert told == f"258 MiB free, a copy of {live} needs 259"
-    monkeypatch.setattr(copying, "shares_blocks", lambda _: True)
-    assert Copy(machine).problems([live]) == []
-
-
-def test_volumes_of_one_file_system_have_its_room_together(
-    machine: LinuxHost, live: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(copying, "shares_blocks", lambda _: False)
-    other, elsewhere = live.parent / "other", machine.at("/archive/index")
-    for each in (live, other, elsewhere):
-        each.mkdir(parents=True, exist_ok=True)
-        (each / "much").write_bytes(os.urandom(3 << 20))
-    machine.room = room.SPARE + (5 << 20)
-    for each in (live, other, elsewhere):
-        assert Copy(machine).problems([each]) == [], "each alone finds room"
-    assert Copy(machine).problems([live, elsewhere]) == []
-    (told,) = Copy(machine).problems([live, other, elsewhere])
-    assert told == f"261 MiB free, a copy of {live} and {other} needs 262"
-
-
-def test_too_few_inodes_are_refused_also_where_blocks_are_shared(
-    machine: LinuxHost, live: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(copying, "shares_blocks", lambda _: True)
-    machine.inodes = room.SPARE_INODES + 5  # the volume, schema, objects and two in it
-    assert Copy(machine).problems([live]) == []
-    machine.inodes -= 1
-    (told,) = Copy(machine).problems([live])
-    assert told == f"1004 inodes free, a copy of {live} needs 1005"
-
-
-@pytest.mark.parametrize(("counted", "free", "left"), [(0, 0, None), (10, 0, 0), (10, 3, 3)])
-def test_a_file_system_without_a_number_of_inodes_does_not_lack_them(
-    monkeypatch: pytest.MonkeyPatch, counted: int, free: int, left: int | None
-) -> None:
-    found = os.statvfs("/")
-    mocked = os.statvfs_result((*found[:5], counted, free, free, *found[8:]))
-    monkeypatch.setattr(os, "statvfs", lambda _: mocked)
-    system = System()
-    assert (system.inodes_left(Path("/")), system.has_names_left(Path("/"))) == (left, left != 0)
 
 
 def test_a_pipe_cannot_be_copied_and_is_refused(machine: LinuxHost, live: Path) -> None:
