@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Tuple
 
-DICOM = {"ae_title", "port", "spool_port", "modalities", "refuses", "tls"}
+DICOM = {"ae_title", "port", "spool_port", "modalities", "refuses", "tls", "callers"}
 MODALITY = {"ae_title", "address", "port", "tls"}
 IDENTITY = {"certificate", "key", "ca"}
 

@@ -119,7 +119,8 @@ def give(change: Change, *, seconds: float) -> str:
     if turned(change) is None:
         return ""
     told = _run(change, "replay", seconds=seconds)
-    return f"{told['given']} given, {told['set_aside_count']} set aside"
+    told_of = {"given": "given", "set_aside_count": "set aside", "waiting": "not taken yet"}
+    return ", ".join(f"{told[key]} {what}" for key, what in told_of.items())
 
 
 def stop(change: Change) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from orchestrator.fleet.model import Fleet, Host, Modality, Model
 from orchestrator.fleet.parking_model import ParkingIdentity
 
@@ -29,6 +31,8 @@ class ParkedDicom(Model):
     modalities: tuple[ParkedFor, ...]
     refuses: tuple[str, ...] = ()
     tls: ParkingIdentity | None = None
+    #: Whether whoever connects over TLS shows a certificate.
+    callers: Literal["certified", "any"] = "certified"
 
 
 class ParkedHl7(Model):
@@ -63,6 +67,7 @@ def parking_for(fleet: Fleet, host: Host, *, to_release: str) -> HostParking | N
             modalities=tuple(_parked_for(one) for one in host.modalities),
             refuses=release.refuses,
             tls=parking.tls if host.dicom.tls else None,
+            callers=host.dicom.tls.callers if host.dicom.tls else "any",
         ),
         mllp=(ParkedHl7(port=host.hl7.port, spool_port=parking.port + 1),) if host.hl7 else (),
     )

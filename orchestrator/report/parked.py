@@ -6,7 +6,6 @@ UIDs and AE titles only. What the archive does not have is named, and so is who 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +55,9 @@ class Parked(Model):
     set_aside_count: int = 0
     set_aside: tuple[SetAside, ...] = ()
     refused_count: int = 0
+    refused_by: dict[str, int] = Field(default_factory=dict)
     refused: tuple[Refused, ...] = ()
+    not_let_in: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
     unproved_because: str = ""
 
@@ -116,19 +117,27 @@ def remarks(seen: Mapping[str, tuple[HostChange, Parked]]) -> tuple[str, ...]:
                 f"{name}: {len(parked.unproved)} parked images are not proved to be in "
                 f"{host.product} ({why}); they are kept in {place}."
             )
+        if parked.not_let_in:
+            found.append(
+                f"{name}: {host.product} did not let {listed(parked.not_let_in)} in before the "
+                "change, so that nothing was parked for them."
+            )
         found += _resend(name, host, parked)
     return tuple(found)
 
 
 def _resend(name: str, host: HostChange, parked: Parked) -> list[str]:
-    callers = Counter(one.caller for one in parked.refused)
-    by_hand = tuple(f"{ae} ({callers[ae]})" for ae in host.by_hand if ae in callers)
-    unsaid = tuple(f"{ae} ({callers[ae]})" for ae in host.unsaid if ae in callers)
+    count = parked.refused_by
+    by_hand = tuple(f"{ae} ({count[ae]})" for ae in host.by_hand if ae in count)
+    unsaid = tuple(f"{ae} ({count[ae]})" for ae in host.unsaid if ae in count)
     told = []
     if by_hand:
-        told.append(f"{name}: was refused and must be sent again by hand: {listed(by_hand)}.")
+        told.append(
+            f"{name}: was refused, has not sent it again yet, and must by hand: {listed(by_hand)}."
+        )
     if unsaid:
         told.append(
-            f"{name}: was refused, and nobody has said whether it sends again: {listed(unsaid)}."
+            f"{name}: was refused, has not sent it again yet, and nobody has said whether it does: "
+            f"{listed(unsaid)}."
         )
     return told

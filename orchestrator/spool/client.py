@@ -17,12 +17,22 @@ from .settings import Identity, Settings
 _config.LOG_HANDLER_LEVEL = "none"
 #: Seconds until a silent peer counts as one that does not answer.
 TIMEOUT = 30.0
+#: PS3.8 table 9-21: the result of a rejection.
+PERMANENT = 1
 #: What one message part may hold, in bytes; 0 would leave it to the peer.
 PDU = 262144
 
 
 class CannotError(Exception):
     """The product cannot be spoken to; ``str`` says why."""
+
+
+class RejectedError(CannotError):
+    """It answers, and lets this AE in under no circumstances."""
+
+
+class NoneTakenError(CannotError):
+    """It answers, and takes none of the contexts that were proposed."""
 
 
 @contextlib.contextmanager
@@ -33,6 +43,8 @@ def opened(
 
     Raises:
         CannotError: there is none to be had.
+        RejectedError: not for this caller.
+        NoneTakenError: not with any of these contexts.
     """
     dicom = settings.dicom
     association = associate(
@@ -62,6 +74,8 @@ def associate(
 
     Raises:
         CannotError: there is none to be had.
+        RejectedError: not for this caller.
+        NoneTakenError: not with any of these contexts.
     """
     entity = AE(ae_title=calling)
     entity.maximum_pdu_size = PDU
@@ -78,10 +92,14 @@ def associate(
     )
     if association.is_established:
         return association
+    if association.rejected_contexts:  # pynetdicom ends an association that is good for nothing
+        raise NoneTakenError(f"{called} takes none of the contexts proposed by {calling}")
     host, port = where
     if association.is_rejected:
         said = getattr(association.acceptor.primitive, "reason_str", "no reason")
-        raise CannotError(f"{called} at {host}:{port} rejects {calling}: {said}")
+        is_final = getattr(association.acceptor.primitive, "result", None) == PERMANENT
+        kind = RejectedError if is_final else CannotError
+        raise kind(f"{called} at {host}:{port} rejects {calling}: {said}")
     raise CannotError(f"{called} at {host}:{port} takes no association from {calling}")
 
 

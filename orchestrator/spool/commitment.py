@@ -72,7 +72,7 @@ def send(settings: Settings, item: Item, held: Collection[str]) -> None:
     )
     try:
         status, _ = association.send_n_event_report(told, kind, COMMITMENT, INSTANCE)
-    except ValueError as error:  # no context was accepted for it
+    except (ValueError, RuntimeError) as error:  # no context was accepted for it, or it has ended
         raise CannotError(f"{to.ae_title} takes no report: {error}") from None
     finally:
         if association.is_established:

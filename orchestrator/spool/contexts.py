@@ -1,4 +1,4 @@
-"""Which presentation contexts the product takes: asked one by one, and written down.
+"""Whom the product lets in, and which presentation contexts it takes: asked, and written down.
 
 A context is one SOP class with one transfer syntax, since an acceptor takes only one of several
 that are proposed together. An association holds 128 of them (PS3.8 section 9.3.2.2), so several are
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.uid import AllTransferSyntaxes, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext
 
-from .client import CannotError, opened
+from .client import CannotError, NoneTakenError, RejectedError, opened
 from .settings import Settings
 from .store import sync
 
@@ -38,24 +39,58 @@ LARGEST = 128
 Accepted = dict[str, list[str]]
 
 
-def learn(settings: Settings) -> Accepted:
-    """Ask the running product; those that the release to come refuses are left out.
+@dataclass(frozen=True)
+class Learned:
+    """Which declared AEs the product lets in, and what it takes of them."""
+
+    callers: tuple[str, ...]
+    contexts: Accepted
+
+
+def learn(settings: Settings) -> Learned:
+    """Ask the running product; what the release to come refuses is left out.
+
+    An AE may be one that only looks at images, so that the first that may send is believed.
 
     Raises:
         CannotError: it does not answer, or takes no object at all.
     """
-    # The product's own title as caller: nobody else is declared on every host.
-    caller = settings.dicom.modalities[0].ae_title
+    titles = [one.ae_title for one in settings.dicom.modalities]
+    callers = tuple(title for title in titles if _is_let_in(settings, caller=title))
+    objects = {str(each.abstract_syntax) for each in AllStoragePresentationContexts}
+    for title in callers:
+        found = _contexts(settings, caller=title)
+        if objects & found.keys():
+            return Learned(callers, found)
+    raise CannotError("the product takes no kind of object from any declared AE")
+
+
+def _is_let_in(settings: Settings, *, caller: str) -> bool:
+    try:
+        _accepted(settings, next(iter(_groups(list(_wanted())))), caller=caller)
+    except RejectedError:
+        return False
+    return True
+
+
+def _contexts(settings: Settings, *, caller: str) -> Accepted:
     found: Accepted = {}
     for group in _groups(list(_wanted())):
-        with opened(settings, group, caller=caller) as association:
-            for each in association.accepted_contexts:
-                name, syntax = str(each.abstract_syntax), str(each.transfer_syntax[0])
-                if not {name, syntax} & set(settings.dicom.refuses):
-                    found.setdefault(name, []).append(syntax)
-    if not set(found) & {str(each.abstract_syntax) for each in AllStoragePresentationContexts}:
-        raise CannotError("the product takes no kind of object")
+        for each in _accepted(settings, group, caller=caller):
+            name, syntax = str(each.abstract_syntax), str(each.transfer_syntax[0])
+            if not {name, syntax} & set(settings.dicom.refuses):
+                found.setdefault(name, []).append(syntax)
     return found
+
+
+def _accepted(
+    settings: Settings, group: list[PresentationContext], *, caller: str
+) -> list[PresentationContext]:
+    try:
+        with opened(settings, group, caller=caller) as association:
+            return association.accepted_contexts
+    except NoneTakenError:
+        return []
 
 
 def _wanted() -> Iterator[tuple[str, str]]:
@@ -72,19 +107,23 @@ def _groups(wanted: Sequence[tuple[str, str]]) -> Iterable[list[PresentationCont
         yield [build_context(name, syntax) for name, syntax in wanted[start : start + LARGEST]]
 
 
-def keep(directory: Path, accepted: Accepted) -> None:
-    """Write them down, whole or not at all."""
-    path = directory / "contexts.json"
+def keep(directory: Path, learned: Learned) -> None:
+    """Write it down, whole or not at all."""
+    path = directory / "learned.json"
     aside = path.with_suffix(".new")
     with aside.open("w", encoding="ascii") as file:
-        json.dump(accepted, file, sort_keys=True)
+        json.dump({"callers": learned.callers, "contexts": learned.contexts}, file, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
     aside.rename(path)
     sync(directory)
 
 
-def kept(directory: Path) -> Accepted:
-    """What was written down."""
-    found: Accepted = json.loads((directory / "contexts.json").read_text(encoding="ascii"))
-    return found
+def kept(directory: Path) -> Learned:
+    """What was written down.
+
+    Raises:
+        OSError, ValueError, KeyError: nothing was, or not whole.
+    """
+    found = json.loads((directory / "learned.json").read_text(encoding="ascii"))
+    return Learned(tuple(found["callers"]), found["contexts"])

@@ -22,21 +22,23 @@ from .contexts import WORKLIST
 from .replay import Replay
 from .settings import load
 from .status import status
-from .store import COMMITMENT, STORED, Item, Outcome, Store
+from .store import COMMITMENT, SET_ASIDE, STORED, Item, Outcome, Store
 
 #: Between two attempts to deliver what is left, in seconds; it grows to the second.
 SOON, LATER = 2.0, 60.0
+#: For so long the product may have no room for an object that it is given; then it is set aside.
+PATIENCE = 24 * 3600.0
 
 
 def learn(directory: Path) -> dict[str, Any]:
     """What the product takes, and its worklist; asked while it runs and its door is open."""
     settings = load(directory)
-    accepted = contexts.learn(settings)
-    contexts.keep(directory, accepted)
-    told: dict[str, Any] = {"contexts": sum(map(len, accepted.values()))}
-    if WORKLIST in accepted:
+    learned = contexts.learn(settings)
+    contexts.keep(directory, learned)
+    told: dict[str, Any] = {"contexts": sum(map(len, learned.contexts.values()))}
+    if WORKLIST in learned.contexts:
         try:
-            told["worklist"] = worklist.export(settings)
+            told["worklist"] = worklist.export(settings, caller=learned.callers[0])
         except CannotError as error:
             told["no_worklist"] = str(error)
     return told
@@ -69,8 +71,10 @@ def deliver(directory: Path) -> dict[str, Any]:
     """Give back what is left and report what was asked, until nothing is left to do."""
     settings = load(directory)
     store, pause = Store(directory, quota=settings.quota), SOON
+    began = time.monotonic()
     while True:
-        left = _deliver_once(store, Replay(settings, store))
+        is_patient = time.monotonic() - began < PATIENCE
+        left = _deliver_once(store, Replay(settings, store), is_patient=is_patient)
         if not left:
             return status(directory)
         print(json.dumps({"left": left}), file=sys.stderr, flush=True)
@@ -78,22 +82,31 @@ def deliver(directory: Path) -> dict[str, Any]:
         pause = min(pause * 2, LATER)
 
 
-def _deliver_once(store: Store, giving: Replay) -> list[str]:
+def _deliver_once(store: Store, giving: Replay, *, is_patient: bool) -> list[str]:
+    """Why something is left, a sentence each."""
     left = []
     try:
         giving.run()
     except CannotError as error:
         left.append(str(error))
-    known = store.outcomes()
-    waiting = [i for i in store.items() if i.kind == COMMITMENT and i.number not in known]
-    held = _held(store.directory) if waiting else frozenset()
-    for item in waiting:
+    else:
+        for item in () if is_patient else _items_waiting(store):
+            store.settle(item, Outcome(SET_ASIDE, "the product had no room for it for a day"))
+    if count := len(_items_waiting(store)):
+        left.append(f"{count} items are not taken yet: {giving.because or 'the last answers'}")
+    asked = [one for one in store.waiting() if one.kind == COMMITMENT]
+    held = _held(store.directory) if asked else frozenset()
+    for item in asked:
         because = "there is no census yet" if held is None else _reported(giving, item, held)
         if because:
             left.append(because)
         else:
             store.settle(item, Outcome(STORED))
     return left
+
+
+def _items_waiting(store: Store) -> list[Item]:
+    return [one for one in store.waiting() if one.kind != COMMITMENT]
 
 
 def _reported(giving: Replay, item: Item, held: frozenset[str]) -> str:

@@ -11,16 +11,20 @@ import socket
 import socketserver
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import hl7
 
-from .store import HL7, FullError, Store
+from .arrival import reason
+from .store import FULL, HL7, FullError, Store
 
 START, END = b"\x0b", b"\x1c\r"
 #: Bytes that one message may have.
 LARGEST = 64 * 1024 * 1024
 #: Seconds after which a connection that says nothing more is ended.
 IDLE = 600.0
+#: HL7 table 0008.
+CODES = ("AA", "AE", "AR", "CA", "CE", "CR")
 #: To what cannot be read, and so has no control id to answer to.
 NO_MESSAGE = b"MSH|^~\\&|||||||ACK|0|P|2.5.1\rMSA|AR||this is no HL7 message\r"
 
@@ -64,12 +68,12 @@ def _kept(message: bytes, store: Store, source: str) -> bytes:
     try:
         store.park_bytes(message, HL7, source=source)
     except FullError:
-        because = "parking is full"
+        because = FULL
     except OSError as error:
-        because = f"the disk refused: {error.strerror}"
+        because = reason(error)
     else:
         return acknowledged(read_as, "AA", "")
-    store.refused(source, HL7, because=because, uid=str(read_as.segment("MSH")(10)))
+    store.refused(source, HL7, because=because, uid=control_id(message))
     return acknowledged(read_as, "AE", because)
 
 
@@ -79,13 +83,16 @@ def messages(connection: socket.socket) -> Iterator[bytes]:
     Raises:
         OSError: it broke, or went on for too long without an end.
     """
-    held = b""
+    held, looked = bytearray(), 0
     while True:
-        start_at, end_at = held.find(START), held.find(END)
-        if start_at >= 0 and end_at > start_at:
-            yield held[start_at + 1 : end_at]
-            held = held[end_at + len(END) :]
+        del held[: held.find(START) if START in held else len(held)]  # between messages is nothing
+        end_at = held.find(END, looked)
+        if end_at >= 0:
+            yield bytes(held[len(START) : end_at])
+            del held[: end_at + len(END)]
+            looked = 0
             continue
+        looked = max(len(held) - 1, 0)  # END may have come half
         if len(held) > LARGEST:
             raise OSError("a message without an end")
         more = connection.recv(65536)
@@ -114,33 +121,45 @@ def read(message: bytes) -> hl7.Message:
 
 
 def acknowledged(message: hl7.Message, code: str, because: str) -> bytes:
-    """The acknowledgement of a message."""
-    try:
-        answer = message.create_ack(code)
-    except (KeyError, IndexError):  # a type without a trigger event, as in "ACK" or "ORM"
-        answer = _plain(message, code)
-    if because:
-        answer.segment("MSA").assign_field(because, 3)
-    return str(answer).encode("latin-1", "replace")
-
-
-def _plain(message: hl7.Message, code: str) -> hl7.Message:
+    """The acknowledgement of a message, in its own separators (HL7 v2.5.1 section 2.9.2.1)."""
     header = message.segment("MSH")
-    fields = [str(header(number)) for number in (5, 6, 3, 4)]
-    return hl7.parse(
-        f"MSH|^~\\&|{'|'.join(fields)}|||ACK|{hl7.generate_message_control_id()}|P|2.5.1\r"
-        f"MSA|{code}|{header(10)}\r"
-    )
+    separator, encoding = _field(header, 1), _field(header, 2)
+    to_whom = [_field(header, number) for number in (5, 6, 3, 4)]
+    at = datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000")
+    kind = [_field(header, 11) or "P", _field(header, 12) or "2.5.1"]
+    own = hl7.generate_message_control_id()
+    segments = [
+        ["MSH", encoding, *to_whom, at, "", "ACK", own, *kind],
+        ["MSA", code, _field(header, 10), *([because] if because else [])],
+    ]
+    answer = "".join(separator.join(fields) + "\r" for fields in segments)
+    return answer.encode("latin-1", "replace")
 
 
-def answer_to(address: tuple[str, int], message: bytes, *, timeout: float) -> tuple[str, str]:
-    """Send a message; the code of the answer (AA, AE, AR, CA, CE, CR) and its text.
+def _field(segment: hl7.Segment, number: int) -> str:
+    try:
+        return str(segment(number))
+    except (KeyError, IndexError):
+        return ""
+
+
+def control_id(message: bytes) -> str:
+    """MSH-10: what an answer refers to.
+
+    Raises:
+        BrokenError: it is no message.
+    """
+    return str(read(message).segment("MSH")(10))
+
+
+def answer_to(address: tuple[str, int], message: bytes, *, timeout: float) -> str:
+    """Send a message; the code of the answer: AA, AE, AR, CA, CE or CR (HL7 table 0008).
 
     Raises:
         OSError: nobody listens, or nothing came back.
         BrokenError: what came back acknowledges something else.
     """
-    control = str(read(message).segment("MSH")(10))
+    control = control_id(message)
     with socket.create_connection(address, timeout=timeout) as connection:
         connection.sendall(framed(message))
         for reply in messages(connection):
@@ -148,7 +167,7 @@ def answer_to(address: tuple[str, int], message: bytes, *, timeout: float) -> tu
     raise OSError("the connection was closed without an answer")
 
 
-def _understood(reply: bytes, control: str) -> tuple[str, str]:
+def _understood(reply: bytes, control: str) -> str:
     try:
         segment = hl7.parse(reply.decode("latin-1")).segment("MSA")
         code, about = str(segment(1)), str(segment(2))
@@ -156,4 +175,6 @@ def _understood(reply: bytes, control: str) -> tuple[str, str]:
         raise BrokenError("the answer is no acknowledgement") from None
     if about != control:
         raise BrokenError("the answer is to another message")
-    return code, str(segment(3)) if len(segment) > 3 else ""
+    if code not in CODES:
+        raise BrokenError("the answer has no acknowledgement code")
+    return code

@@ -6,10 +6,8 @@ a query gets a failure, never an empty answer. *Success* is said when the item i
 
 from __future__ import annotations
 
-import contextlib
 import json
 import ssl
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,18 +17,17 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
 from . import contexts, mpps, worklist
+from .arrival import Arriving, reason, take_in
 from .client import PDU, answer_at_once, send_at_once
-from .contexts import Accepted
+from .contexts import Learned
 from .settings import Identity, Settings
-from .store import COMMITMENT, OBJECT, FullError, Store
+from .store import COMMITMENT, FULL, OBJECT, FullError, Store
 
 _config.LOG_HANDLER_LEVEL = "none"
-_config.STORE_RECV_CHUNKED_DATASET = True  # an object goes to the disk as it comes
 SUCCESS = 0x0000
 #: PS3.4 table B.2-1 and PS3.7 annex C.
 OUT_OF_RESOURCES, CANNOT_PROCESS, PROCESSING_FAILURE = 0xA700, 0xC000, 0x0110
 NO_SUCH_OBJECT, INVALID_ARGUMENT, RESOURCE_LIMIT = 0x0112, 0x0115, 0x0213
-FULL = "parking is full"
 CLOSED = "the archive is being changed"
 #: As many associations at a time; more are told to come again.
 ASSOCIATIONS = 64
@@ -38,24 +35,24 @@ ASSOCIATIONS = 64
 IDLE = 120.0
 
 
-def start(settings: Settings, accepted: Accepted, store: Store) -> ThreadedAssociationServer:
+def start(settings: Settings, learned: Learned, store: Store) -> ThreadedAssociationServer:
     """Listen, in threads of its own; an association a thread."""
-    tempfile.tempdir = str(store.incoming)  # where pynetdicom writes what is coming
+    take_in(store)
     dicom = settings.dicom
     entity = AE(ae_title=dicom.ae_title)
     entity.require_called_aet = True
-    entity.require_calling_aet = [each.ae_title for each in dicom.modalities]
+    entity.require_calling_aet = list(learned.callers)
     entity.maximum_associations = ASSOCIATIONS
     entity.maximum_pdu_size = PDU
     entity.network_timeout = IDLE
     can_find = (settings.directory / worklist.DIRECTORY).is_dir()
-    for name, syntaxes in accepted.items():
+    for name, syntaxes in learned.contexts.items():
         if name != contexts.WORKLIST or can_find:
             entity.add_supported_context(name, syntaxes)
     started = entity.start_server(
         ("", dicom.spool_port),
         block=False,
-        ssl_context=_context(dicom.tls) if dicom.tls else None,
+        ssl_context=_context(dicom.tls, dicom.callers) if dicom.tls else None,
         evt_handlers=Desk(store, settings.directory).handlers(),
     )
     if started is None:
@@ -63,13 +60,13 @@ def start(settings: Settings, accepted: Accepted, store: Store) -> ThreadedAssoc
     return started
 
 
-def _context(identity: Identity) -> ssl.SSLContext:
-    """The product's own identity; whoever calls must be known to its authority (PS3.15 B.9)."""
+def _context(identity: Identity, callers: str) -> ssl.SSLContext:
+    """The product's own identity; who calls is asked for his as the product asks (PS3.15 B.9)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(identity.certificate, identity.key)
     context.load_verify_locations(identity.ca)
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_NONE if callers == "any" else ssl.CERT_REQUIRED
     return context
 
 
@@ -100,18 +97,22 @@ class Desk:
         ]
 
     def _store_object(self, event: Any) -> Any:
-        caller = _caller(event)
-        uid = str(event.request.AffectedSOPInstanceUID)
+        caller, because = _caller(event), ""
+        arrived: Arriving = event.request._dataset_file
+        arrived.close()
         try:
-            self._store.park(Path(event.dataset_path), OBJECT, source=caller)
+            if not arrived.lost:
+                self._store.park(arrived.path, OBJECT, source=caller)
         except FullError:
-            self._store.refused(caller, OBJECT, because=FULL, uid=uid)
-            return _status(OUT_OF_RESOURCES, FULL)
+            because = FULL
         except OSError as error:
-            because = f"the disk refused: {error.strerror}"
-            self._store.refused(caller, OBJECT, because=because, uid=uid)
-            return _status(OUT_OF_RESOURCES, because)
-        return SUCCESS
+            because = reason(error)
+        because = because or arrived.lost
+        if not because:
+            return SUCCESS
+        uid = str(event.request.AffectedSOPInstanceUID)
+        self._store.refused(caller, OBJECT, because=because, uid=uid)
+        return _status(OUT_OF_RESOURCES, because)
 
     def _find(self, event: Any) -> Iterator[tuple[Any, Any]]:
         if event.request.AffectedSOPClassUID != contexts.WORKLIST:
@@ -134,7 +135,7 @@ class Desk:
 
     def _get(self, event: Any) -> Iterator[Any]:
         del event
-        yield 0
+        yield 1  # none would be a success
         yield _status(OUT_OF_RESOURCES, CLOSED), None
 
     def _commit(self, event: Any) -> tuple[Any, Any]:
@@ -148,28 +149,30 @@ class Desk:
             content = json.dumps({"transaction": str(asked.TransactionUID), "objects": objects})
         except (AttributeError, ValueError):
             return _status(INVALID_ARGUMENT, "no transaction, or no objects, in it"), None
-        return self._park(event, content.encode(), COMMITMENT), None
+        return self._park(event, content.encode(), COMMITMENT, uid=str(asked.TransactionUID)), None
 
     def _create(self, event: Any) -> tuple[Any, Any]:
         uid = str(event.request.AffectedSOPInstanceUID or "")
         if not uid:
             return _status(INVALID_ARGUMENT, "a procedure step needs a UID from its modality"), None
-        return self._park(event, mpps.created(event, uid), mpps.CREATE), event.attribute_list
+        content = mpps.created(event, uid)
+        return self._park(event, content, mpps.CREATE, uid=uid), event.attribute_list
 
     def _set(self, event: Any) -> tuple[Any, Any]:
         uid = str(event.request.RequestedSOPInstanceUID)
-        return self._park(event, mpps.changed(event, uid), mpps.SET), event.modification_list
+        content = mpps.changed(event, uid)
+        return self._park(event, content, mpps.SET, uid=uid), event.modification_list
 
-    def _park(self, event: Any, content: bytes, kind: str) -> Any:
+    def _park(self, event: Any, content: bytes, kind: str, *, uid: str) -> Any:
         caller = _caller(event)
         try:
             self._store.park_bytes(content, kind, source=caller)
         except FullError:
-            self._store.refused(caller, kind, because=FULL)
+            self._store.refused(caller, kind, because=FULL, uid=uid)
             return _status(RESOURCE_LIMIT, FULL)
         except OSError as error:
-            because = f"the disk refused: {error.strerror}"
-            self._store.refused(caller, kind, because=because)
+            because = reason(error)
+            self._store.refused(caller, kind, because=because, uid=uid)
             return _status(RESOURCE_LIMIT, because)
         return SUCCESS
 
@@ -181,11 +184,9 @@ class Desk:
 
     def _left(self, event: Any) -> None:
         """What an association left half was never acknowledged."""
-        message = event.assoc.dimse.message
-        half = getattr(message, "_data_set_path", None)
+        half = getattr(event.assoc.dimse.message, "_data_set_file", None)
         if half is not None:
-            with contextlib.suppress(OSError):
-                Path(half).unlink()
+            half.discard()
 
 
 def _caller(event: Any) -> str:

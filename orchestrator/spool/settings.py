@@ -38,6 +38,8 @@ class Dicom:
     #: SOP classes and transfer syntaxes that the release to come does not take.
     refuses: tuple[str, ...] = ()
     tls: Identity | None = None
+    #: Whether whoever connects over TLS shows a certificate: certified or any.
+    callers: str = "certified"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def load(directory: Path) -> Settings:
             modalities=tuple(Modality(**each) for each in dicom["modalities"]),
             refuses=tuple(dicom["refuses"]),
             tls=Identity(**dicom["tls"]) if dicom["tls"] else None,
+            callers=dicom["callers"],
         ),
         mllp=tuple(Mllp(**each) for each in found["mllp"]),
     )

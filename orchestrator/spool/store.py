@@ -21,6 +21,10 @@ from urllib.parse import quote, unquote
 
 #: Bytes that are left free on the file system whatever the quota says.
 RESERVE = 64 * 1024 * 1024
+#: How many refusals are written down, each sender's attempts at one thing being one.
+REFUSALS = 100_000
+#: Why something is refused that the quota, or the disk, has no room for.
+FULL = "parking is full"
 #: What kinds of items there are.
 OBJECT, COMMITMENT, MPPS_CREATE, MPPS_SET, HL7 = "object", "commitment", "create", "set", "hl7"
 KINDS = (OBJECT, COMMITMENT, MPPS_CREATE, MPPS_SET, HL7)
@@ -66,6 +70,7 @@ class Store:
         self._lock = threading.Lock()
         self._used = 0
         self._next = 1
+        self._refused: set[tuple[str, str, str, str]] = set()
 
     def open(self) -> None:
         """Make it ready to park: what came in half was never acknowledged, and goes."""
@@ -78,6 +83,9 @@ class Store:
         there = list(self.items())
         self._used = sum(item.path.stat().st_size for item in there)
         self._next = 1 + max((item.number for item in there), default=0)
+        self._refused = {
+            (line["caller"], line["what"], line["uid"], line["because"]) for line in self.refusals()
+        }
 
     def park(self, part: Path, kind: str, *, source: str) -> Item:
         """Keep a file of ``incoming``; when this returns, it survives a power cut.
@@ -109,15 +117,17 @@ class Store:
 
     def park_bytes(self, content: bytes, kind: str, *, source: str) -> Item:
         """The same for what is in memory."""
+        if not self.has_room(len(content), unwritten=len(content)):
+            raise FullError
         part = self.incoming / f"{threading.get_ident()}-{time.monotonic_ns()}"
         part.write_bytes(content)
         return self.park(part, kind, source=source)
 
-    def has_room(self, size: int = 0) -> bool:
-        """Whether so many bytes more would be kept."""
+    def has_room(self, size: int, *, unwritten: int = 0) -> bool:
+        """Whether an item of so many bytes is within the quota, and the rest of it on the disk."""
         about = os.statvfs(self.directory)
         free = about.f_bavail * about.f_frsize
-        return self._used + size <= self._quota and free - size >= RESERVE
+        return self._used + size <= self._quota and free - unwritten >= RESERVE
 
     def _claim(self, size: int) -> None:
         with self._lock:
@@ -136,6 +146,11 @@ class Store:
             number, kind, source = found.groups()
             yield Item(int(number), kind, unquote(source), path)
 
+    def waiting(self) -> list[Item]:
+        """What the product has not answered to yet."""
+        known = self.outcomes()
+        return [one for one in self.items() if one.number not in known]
+
     def outcomes(self) -> dict[int, Outcome]:
         """What became of items, by number; those that are not in it are to be given back yet."""
         return {
@@ -144,31 +159,38 @@ class Store:
         }
 
     def settle(self, item: Item, outcome: Outcome) -> None:
-        """Write down what became of an item."""
+        """Write down what became of an item.
+
+        An object may be given twice, so a power cut may take its line; nothing else may be.
+        """
         line = {"number": item.number, "state": outcome.state, "because": outcome.because}
-        append(self.directory / "outcomes.jsonl", line)
+        append(self.directory / "outcomes.jsonl", line, synced=item.kind != OBJECT)
 
     def refused(self, caller: str, what: str, *, because: str, uid: str = "") -> None:
-        """Write down that somebody was sent away with something."""
+        """Write down that somebody was sent away with something; once, however often he tries."""
         line = {"at": time.time(), "caller": caller, "what": what, "uid": uid, "because": because}
         with contextlib.suppress(OSError), self._lock:  # a full disk is often the reason
-            append(self.directory / "refused.jsonl", line)
+            if len(self._refused) >= REFUSALS or (caller, what, uid, because) in self._refused:
+                return
+            append(self.directory / "refused.jsonl", line, synced=False)
+            self._refused.add((caller, what, uid, because))
 
     def refusals(self) -> list[dict[str, Any]]:
         """Who was sent away, with what and why."""
         return list(lines(self.directory / "refused.jsonl"))
 
 
-def append(path: Path, line: dict[str, Any]) -> None:
-    """Add a line, synced. What a power cut left of a last one is ended first."""
+def append(path: Path, line: dict[str, Any], *, synced: bool) -> None:
+    """Add a line. What a power cut left of a last one is ended first."""
     is_new = not path.exists()
     with path.open("ab+") as file:
         if file.tell() and _last_byte(path) != b"\n":
             file.write(b"\n")
         file.write(json.dumps(line, sort_keys=True).encode() + b"\n")
         file.flush()
-        os.fsync(file.fileno())
-    if is_new:
+        if synced:
+            os.fsync(file.fileno())
+    if is_new and synced:
         sync(path.parent)
 
 

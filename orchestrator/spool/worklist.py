@@ -51,7 +51,7 @@ RANGES = ("DA", "TM", "DT")
 WILD = ("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT")
 
 
-def export(settings: Settings) -> int:
+def export(settings: Settings, *, caller: str) -> int:
     """Ask the product for everything on its worklist, and keep it; how many entries.
 
     Raises:
@@ -61,8 +61,8 @@ def export(settings: Settings) -> int:
     aside = settings.directory / f"{DIRECTORY}.new"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(mode=0o700)
-    caller = settings.dicom.modalities[0].ae_title
-    with opened(settings, [build_context(WORKLIST, list(PLAIN))], caller=caller) as association:
+    contexts = [build_context(WORKLIST, list(PLAIN))]
+    with opened(settings, contexts, caller=caller) as association:
         number, last = 0, -1
         for status, found in association.send_c_find(_everything(), WORKLIST):
             last = int(status.Status) if status and "Status" in status else -1

@@ -24,6 +24,7 @@ SETTINGS = {
     "quota": 1 << 30,
     "dicom": {
         "ae_title": "PACS", "port": 4242, "spool_port": 11042, "refuses": [], "tls": None,
+        "callers": "any",
         "modalities": [{"ae_title": ae, "address": "127.0.0.1", "port": 104} for ae in AES],
     },
     "mllp": [],
@@ -92,7 +93,8 @@ def install(tree: Path, *, fsync: bool = True) -> None:
     place = tree / PLACE.lstrip("/")
     place.mkdir(parents=True)
     (place / "settings.json").write_text(json.dumps(SETTINGS))
-    (place / "contexts.json").write_text(json.dumps({CT: [EXPLICIT]}))
+    learned = {"callers": AES, "contexts": {CT: [EXPLICIT]}}
+    (place / "learned.json").write_text(json.dumps(learned))
     told = json.dumps([PROGRAM, PLACE, CT, EXPLICIT, AES, OBJECTS])
     put(run, "/opt/power/spool.json", told.encode())
     put(run, "/opt/power/work.py", (MARKER + WORK).encode())

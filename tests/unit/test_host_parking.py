@@ -26,6 +26,7 @@ PARKING = {
         "spool_port": 11042,
         "modalities": [{"ae_title": "CT1", "address": "10.0.0.2", "port": 104, "tls": False}],
         "refuses": [],
+        "callers": "any",
         "tls": None,
     },
     "mllp": [],
