@@ -101,6 +101,22 @@ def test_a_commit_whose_controller_is_gone_is_opened_by_its_host(
     pacs.assert_committed()
 
 
+def test_a_line_that_is_cut_between_the_decision_and_the_open_door_keeps_the_decision(
+    impatient: Pacs, tmp_path: Path
+) -> None:
+    pacs = impatient
+    plan = pacs.plan()
+    with pacs.sending(tmp_path):
+        for controller in stopped(pacs, tmp_path, S.COMMITTING, "done", "wait", "run", plan):
+            with cut_line(pacs.demo.lab, pacs.host):
+                (tmp_path / "reached").unlink()
+                wait_for("the open door", pacs.is_open_to_modalities, seconds=60 + BACK)
+            said, _ = controller.communicate(timeout=300)
+            assert controller.returncode == 0, said
+    assert pacs.the_record().state is S.COMMITTED
+    pacs.assert_committed()
+
+
 def assert_undone(pacs: Pacs) -> None:
     assert pacs.the_record().state is S.RESTORED, pacs.the_record().cause
     assert_by_timer(pacs)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import random
+import time
+
 import pytest
 
 from orchestrator.lab.run import until
+from tests.lab.pacs import wait_for
 from tests.lab.test_host_program import Target, as_found, target
 
 __all__ = ["as_found", "target"]
 
+SEED = int(os.environ.get("WARDSHIP_SEED", "20261123"))
+#: How often a host crashes in its own restore.
+MOMENTS = 5
 #: How long the controller's checks may take in these changes, in seconds.
 CHECKS = 3
 
@@ -68,6 +76,42 @@ def test_a_timer_that_is_killed_comes_back(how: str, target: Target) -> None:
     target.run(["systemctl", "kill", f"--signal={how}", watch_of(target)])
     target.forward("apply")
     assert wait_over(target) == "restored"
+
+
+def test_a_host_that_crashes_anywhere_in_its_own_restore_is_back_as_before(
+    target: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, took = target.truth(), restored_alone(target)
+    for number in range(MOMENTS):
+        after = random.Random(f"{SEED}/{number}").uniform(0, took)  # noqa: S311 - to be repeated
+        target.prepare(checks=CHECKS)
+        target.forward()
+        began = going_back(target)
+        time.sleep(max(0.0, after - (time.monotonic() - began)))
+        target.crash_and_boot()
+        with capsys.disabled():
+            print(f"\nseed {SEED}/{number}: {after:.2f} s of {took:.2f} s")  # noqa: T201
+        assert wait_over(target) == "restored"
+        assert target.about()["door"] == "open"
+        assert target.truth() == before
+        assert "2.0" not in " ".join(target.starts_of_this_boot())
+
+
+def going_back(target: Target) -> float:
+    """Wait until the host has begun to put itself back, seen on its disk; when."""
+    changes = target.lab.paths.root(target.spec.name) / "var/lib/wardship/changes"
+    restore = changes / target.change / "phases/restore.json"
+    wait_for("its restore", restore.exists, pause=0.005)
+    return time.monotonic()
+
+
+def restored_alone(target: Target) -> float:
+    """A change that nobody decides; how long its host took from there to the open door."""
+    target.prepare(checks=CHECKS)
+    target.forward()
+    began = going_back(target)
+    assert wait_over(target) == "restored"
+    return time.monotonic() - began
 
 
 def test_what_needs_hands_stays_shut_until_it_is_cleared(target: Target) -> None:

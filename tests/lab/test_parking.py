@@ -14,12 +14,14 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
+import yaml
 
 from orchestrator.lab import modality
 from orchestrator.lab.modality import GapClosed, GapOpened
 from orchestrator.lab.model import MODALITY_NAME
 from orchestrator.rollout.model import State
 from tests.lab.pacs import CHECKOUT, PROGRAM, Pacs, wait_for
+from tests.lab.test_cut_lines import BACK, CHECKS, cut_line
 from tests.lab.ward import Ward, wait_end
 
 QUOTA = 512
@@ -72,6 +74,32 @@ def test_a_change_that_is_put_back_is_felt_by_no_modality(parked: Pacs, tmp_path
     with pacs.sending(tmp_path) as manifest:
         ran = pacs.wardship("run", pacs.plan())
         assert ran.returncode == 40, ran.stdout + ran.stderr
+    assert pacs.release() == "1.10.1"
+    there = told(pacs)
+    assert there["parked"]["object"] > 5, there
+    assert (there["waiting"], there["set_aside_count"], there["unproved"]) == (0, 0, [])
+    assert gaps(manifest) == []
+
+
+def test_a_host_that_goes_back_by_itself_gives_what_it_parked(parked: Pacs, tmp_path: Path) -> None:
+    pacs = parked
+    file = pacs.fleet / "fleet.yml"
+    before = file.read_text()
+    declared = yaml.safe_load(before)
+    declared["verify"]["limit_seconds"] = CHECKS
+    file.write_text(yaml.safe_dump(declared))
+    try:
+        plan = pacs.plan()
+        with pacs.sending(tmp_path) as manifest, pacs.start("run", plan) as controller:
+            wait_for("the new release", lambda: pacs.reached(State.VERIFYING, None))
+            with cut_line(pacs.demo.lab, pacs.host):
+                changes = pacs.demo.lab.paths.root(pacs.host) / "var/lib/wardship/changes"
+                ended = changes / pacs.the_record().change_set.id / "finished.json"
+                wait_for("the end, on the host's disk", ended.exists, seconds=CHECKS + BACK)
+            said = wait_end(controller)
+            assert controller.returncode == 40, said
+    finally:
+        file.write_text(before)
     assert pacs.release() == "1.10.1"
     there = told(pacs)
     assert there["parked"]["object"] > 5, there
