@@ -29,6 +29,12 @@ PROGRAM = "/usr/local/lib/wardship/wardship-host"
 #: A program that gets this dies with the thread that started it.
 _DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 _SSH_FAILED = 255
+#: Ends the ssh sessions that hold a port of the host's loopback, and nothing else that may hold it.
+_END_HOLDER = """
+for pid in $(ss -Hltnp "sport = :$0" | grep -o 'pid=[0-9]*' | cut -d= -f2); do
+  case $(cat "/proc/$pid/comm") in sshd*) kill "$pid" ;; esac
+done
+"""
 
 
 class Done(Model):
@@ -157,7 +163,8 @@ class HostProgram:
 
     def _open(self, host: str, wanted: Sequence[tuple[str, str]]) -> None:
         """A controller that was killed may have left its forwards on the shared connection, which
-        outlives it: the second try begins with a new connection."""
+        outlives it: the second try begins with a new connection. One that lost its power, or its
+        line, may have left a session there that still holds the port: it is ended before that."""
         for is_last in (False, True):
             problem = self._master(host)
             for kind, what in wanted:
@@ -165,6 +172,9 @@ class HostProgram:
             if not problem:
                 return
             self.close(host)
+            for kind, what in wanted:
+                if kind == "-R" and not is_last:
+                    self._remote(host, ["sh", "-c", _END_HOLDER, what.split(":")[1]], timeout=20)
             if is_last:
                 raise WardshipError(
                     f"{host}: no tunnel to the product: {problem}",

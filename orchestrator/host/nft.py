@@ -60,9 +60,11 @@ def turned_back(turned: Turned) -> str:
 def _spool(turned: "Turned | None", *, takes_new: bool) -> List[str]:
     if turned is None:
         return []
-    # Only what begins: who is in, from before connections were tracked, stays where he is.
+    # Only what begins: who is in, from before connections were tracked, stays where he is. Only
+    # what is meant for this host: others' traffic may be forwarded by it.
     turns = [
-        f"    iif != lo tcp dport {port} {BEGINS} redirect to :{to}" for port, to in turned.ports
+        f"    iif != lo fib daddr type local tcp dport {port} {BEGINS} redirect to :{to}"
+        for port, to in turned.ports
     ]
     guards = [
         f"    iif != lo tcp dport {to} ct original proto-dst != {port} {REFUSE}"

@@ -105,6 +105,8 @@ def revive(change: Change) -> str:
 def forget_outcomes(change: Change) -> None:
     """What was given went to a release that is put aside now: the other one gets it again."""
     place = directory(change)
+    if place is not None and is_delivering(change):  # a committed change that is put back
+        units.kill(change.host.system, _unit(change, "deliver"))
     if place is not None and (place / "outcomes.jsonl").exists():
         count = len(list(place.glob("outcomes-*.jsonl")))
         change.host.disk.rename(place / "outcomes.jsonl", place / f"outcomes-{count + 1}.jsonl")

@@ -5,22 +5,40 @@ The controller that comes back tells the same story.
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 import yaml
 
+from orchestrator.lab.demo import ADDRESSES
 from orchestrator.lab.hospital import Lab
 from orchestrator.rollout.model import State
-from tests.lab.pacs import HOSTS, Pacs, wait_for
+from tests.lab.pacs import CHECKOUT, HOSTS, Pacs, wait_for
 from tests.lab.test_real_boundaries import stopped
 
 S = State
 #: How long checks may take in these changes, and what a host needs besides until it serves again.
 CHECKS, BACK = 60, 60
+TUNNEL_PORT = 11199
+#: A tunnel as the verifier makes it, until its input ends; tells its shared connection.
+TUNNEL = f"""
+import subprocess, sys
+from pathlib import Path
+from orchestrator.adapters.ssh import HostProgram
+config, host = sys.argv[1:]
+with HostProgram(Path(config)).forward(host, local=[4242], remote=[{TUNNEL_PORT}]):
+    asked = ["ssh", "-F", config, "-O", "check", host]
+    print(subprocess.run(asked, capture_output=True, text=True).stderr.strip(), flush=True)
+    sys.stdin.read()
+"""
 BY_ITSELF = "went back by itself"
 HAD_BEGUN = "had begun to go back by itself"
 
@@ -115,6 +133,33 @@ def test_a_line_that_is_cut_between_the_decision_and_the_open_door_keeps_the_dec
             assert controller.returncode == 0, said
     assert pacs.the_record().state is S.COMMITTED
     pacs.assert_committed()
+
+
+def test_a_controller_that_lost_its_power_has_its_tunnels_again(pacs: Pacs) -> None:
+    lab, address = pacs.demo.lab, ADDRESSES[pacs.host]
+    assert pacs.wardship("survey").returncode == 0
+    config = str(pacs.fleet / ".wardship" / "ssh_config")
+    tunnel = [*lab.enter_argv(), sys.executable, "-c", TUNNEL, config, pacs.host]
+    with Popen(tunnel, cwd=CHECKOUT, text=True, stdin=PIPE, stdout=PIPE) as lost:
+        assert lost.stdout is not None
+        master = re.search(r"pid=(\d+)", lost.stdout.readline())
+        assert master
+        # Nobody is told that it is gone: neither its end nor a reset gets through.
+        said = f"ip daddr {address} tcp dport 22 tcp flags & (fin | rst) != 0 drop"
+        lab.exec(["nft", "add table inet dark"])
+        try:
+            chain = "{ type filter hook output priority 0; }"
+            lab.exec(["nft", f"add chain inet dark out {chain}; add rule inet dark out {said}"])
+            os.kill(int(master[1]), signal.SIGKILL)
+            lost.kill()
+            held = pacs.run(["ss", "-Hltn", f"sport = :{TUNNEL_PORT}"]).decode()
+            assert str(TUNNEL_PORT) in held, "nothing is left there: this proves nothing"
+            again = subprocess.run(
+                tunnel, cwd=CHECKOUT, text=True, input="", capture_output=True, check=False
+            )
+            assert again.returncode == 0, again.stderr
+        finally:
+            lab.exec(["nft", "delete table inet dark"])
 
 
 def assert_undone(pacs: Pacs) -> None:

@@ -9,22 +9,29 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, STDOUT, Popen
 from typing import Any
 
 import pytest
 import yaml
+from pydicom.uid import ExplicitVRLittleEndian
 
-from orchestrator.lab import modality
-from orchestrator.lab.modality import GapClosed, GapOpened
+from orchestrator.lab import modality, studies
+from orchestrator.lab.loss import describe
+from orchestrator.lab.modality import Acknowledged, GapClosed, GapOpened
 from orchestrator.lab.model import MODALITY_NAME
+from orchestrator.lab.studies import Archive
 from orchestrator.rollout.model import State
 from tests.lab.pacs import CHECKOUT, PROGRAM, Pacs, wait_for
 from tests.lab.test_cut_lines import BACK, CHECKS, cut_line
 from tests.lab.ward import Ward, wait_end
 
 QUOTA = 512
+#: The AE of another scanner.
+OTHER = "US1"
 IDENTITY = {
     "certificate": "/etc/orthanc/tls/certificate.pem",
     "key": "/etc/orthanc/tls/key.pem",
@@ -45,6 +52,13 @@ def told(pacs: Pacs) -> dict[str, Any]:
     change = pacs.the_record().change_set.id
     found: dict[str, Any] = json.loads(pacs.run([PROGRAM, "parked", "--change", change]))
     return found
+
+
+def sources(pacs: Pacs) -> list[str]:
+    """Who sent each object that is parked: as it stands on the host's disk."""
+    root = pacs.demo.lab.paths.root(pacs.host) / "var/lib/wardship-spool"
+    place = root / pacs.the_record().change_set.id / "parked"
+    return [path.name.split(".")[2] for path in place.iterdir() if ".object." in path.name]
 
 
 def gaps(manifest: Path) -> list[float]:
@@ -130,26 +144,68 @@ def ended(process: Popen[str]) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def two_scanners(parked: Pacs) -> Iterator[Pacs]:
+    """The same hospital with one more AE, whose images DCMTK sends."""
+    file = parked.fleet / "facilities" / f"{parked.facility}.yml"
+    before = file.read_text()
+    declared = yaml.safe_load(before)
+    modalities = declared["hosts"][parked.host]["modalities"]
+    modalities.append({**modalities[0], "ae_title": OTHER})
+    file.write_text(yaml.safe_dump(declared, allow_unicode=True, sort_keys=False))
+    yield parked
+    file.write_text(before)
+
+
+def by_dcmtk(pacs: Pacs, directory: Path, manifest: Path) -> Popen[str]:
+    """DCMTK's storescu sends whole studies as the other AE; it ends with 0 if none was refused."""
+    directory.mkdir()
+    source = Archive(site=OTHER, seed=7)
+    made = (one for number in range(1, 10_000) for one in studies.study(source, number))
+    plain = (one for one in made if one.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian)
+    with manifest.open("w") as lines:
+        for number, one in enumerate(islice(plain, 100)):
+            one.save_as(directory / f"{number:03d}.dcm", enforce_file_format=True)
+            sent = Acknowledged(at=datetime.now(UTC), object=describe(one), tries=1)
+            lines.write(sent.model_dump_json() + "\n")
+    told = pacs.demo.modality_argv(pacs.host)
+    given = dict(zip(told[::2], told[1::2], strict=True))
+    address, port = given["--peer"].split(":")
+    argv = [
+        *pacs.demo.lab.enter_argv(MODALITY_NAME), "storescu", "-aet", OTHER,
+        "-aec", given["--called"], "+tls", given["--tls-key"], given["--tls-certificate"],
+        "+cf", given["--tls-ca"], "+sd", address, port, str(directory),
+    ]  # fmt: skip
+    return Popen(argv, text=True, stdout=PIPE, stderr=STDOUT)
+
+
 def test_a_burst_of_every_kind_of_object_beside_a_trickle_is_whole(
-    parked: Pacs, tmp_path: Path
+    two_scanners: Pacs, tmp_path: Path
 ) -> None:
-    pacs, burst = parked, tmp_path / "burst.jsonl"
+    pacs, burst, other = two_scanners, tmp_path / "burst.jsonl", tmp_path / "other.jsonl"
     plan = pacs.plan()
     with pacs.sending(tmp_path):
         controller = pacs.start("run", plan)
         wait_for("the door shut", lambda: pacs.has_begun("snapshot"))
-        with bursting(pacs, burst, "--objects", "500", "--listen", "11105") as scanner:
+        with (
+            bursting(pacs, burst, "--objects", "500", "--listen", "11105") as scanner,
+            by_dcmtk(pacs, tmp_path / "images", other) as storescu,
+        ):
             said = wait_end(controller)
             assert controller.returncode == 0, said
             told_by_scanner = ended(scanner)
+            complaints, _ = storescu.communicate(timeout=240)
+            assert storescu.returncode == 0, complaints
     assert (told_by_scanner["sent"], told_by_scanner["refused"]) == (500, {})
     # What was asked while the door was shut is answered once the archive has it.
     assert told_by_scanner["asked"] == 0
     heard = told_by_scanner["heard"]
     assert (heard["type"], heard["committed"], heard["failed"]) == (2, 500, ["2.25.1"])
     pacs.assert_nothing_lost(burst)
+    pacs.assert_nothing_lost(other)
     there = told(pacs)
     assert there["parked"]["object"] > 100, there
+    assert set(sources(pacs)) == {OTHER, "MR1"}
     assert (there["set_aside"], there["unproved"]) == ([], [])
 
 
@@ -186,4 +242,4 @@ def test_a_full_spool_says_so_and_the_change_goes_on(parked: Pacs, tmp_path: Pat
     pacs.assert_nothing_lost(burst)
     there = told(pacs)
     assert there["refused_count"] >= station["refused"]["0xa700"]
-    assert "nobody has said whether it sends again: MR1" in said
+    assert "nobody has said whether it does: MR1" in said

@@ -121,6 +121,7 @@ def test_a_reversal_gives_the_old_release_what_the_new_one_was_given(ward: Ward)
     decide.reverse(ward.host, ID, at=1, because="slow")
     ward.through("restore")
     assert ward.is_up("spool")
+    assert not ward.is_up("deliver")  # it would give the old release what it gave the new one
     park(ward.place, 2, "1.2.2")
     ward.through("open")
     assert ward.machine.given == ["1.2.1 to 2.0", "1.2.1 to 1.0", "1.2.2 to 1.0"]
