@@ -67,9 +67,11 @@ def cleanup(host: Host, identifier: str, *, at: int) -> Dict[str, Any]:
             raise RefusedError("order", f"{identifier} is not over, it needs {needs(known)}")
         if parking.turned(change) is not None and (left := parking.told(change)["waiting"]):
             raise RefusedError("order", f"{left} parked items are not given to the product yet")
+        work = Work(change, "cleanup")
         if not known.cleaned:
+            returned.prove_what_came_later(work)
             records.write(host.disk, change.paths.cleaned, {"at": host.stamp()})
-        work, paths = Work(change, "cleanup"), change.paths
+        paths = change.paths
         for place in work.places:
             forget(place, work.snapshots, host.disk)
         for kept in (

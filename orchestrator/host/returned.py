@@ -42,11 +42,7 @@ def give_back(work: Work) -> None:
 
 def prove(work: Work, place: Path, kinds: Dict[int, str]) -> None:
     """Look for every object that was taken; whoever asked for commitment hears it from here."""
-    stored = {
-        line["because"]
-        for line in _lines(place / "outcomes.jsonl")
-        if line["state"] == STORED and kinds.get(line["number"]) == OBJECT
-    }
+    stored = _stored(place, kinds)
     try:
         held, because = uids(ask.census(work.host, work.change.id)), ""
     except FailedError as error:
@@ -57,6 +53,28 @@ def prove(work: Work, place: Path, kinds: Dict[int, str]) -> None:
     record = {"objects": len(stored), "unproved": missing, "because": because}
     records.write(work.disk, work.change.paths.returned, record)
     work.note(f"proved in the product: {len(stored) - len(missing)} of {len(stored)} objects")
+
+
+def prove_what_came_later(work: Work) -> None:
+    """Look once more where objects were given after the last census: when the clinic was open."""
+    place = parking.directory(work.change)
+    if place is None or not place.is_dir():
+        return
+    held: Set[str] = set()
+    with contextlib.suppress(FileNotFoundError):
+        held = set((place / "held").read_text(encoding="ascii").split())
+    kinds = _items(place)
+    if _stored(place, kinds) - held:
+        prove(work, place, kinds)
+
+
+def _stored(place: Path, kinds: Dict[int, str]) -> Set[str]:
+    """The UIDs of the objects that the product took."""
+    return {
+        line["because"]
+        for line in _lines(place / "outcomes.jsonl")
+        if line["state"] == STORED and kinds.get(line["number"]) == OBJECT
+    }
 
 
 def unproved(change: Change) -> Dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from orchestrator.plan.model import HostChange
+from orchestrator.plan.parking import told
 from orchestrator.report import cause, checks, counts, parked, timeline, words
 from orchestrator.report.model import Census, HostReport, Planned, Report
 from orchestrator.rollout.model import Record
@@ -139,6 +140,7 @@ def _planned(host: HostChange) -> Planned:
         artifact_sha256=host.artifact.sha256,
         artifact_size=host.artifact.size,
         services=host.services,
+        meanwhile=told(host.parking, host.by_hand, host.unsaid),
         volumes=tuple(
             f"{volume.name}: {volume.path} ({_VOLUME.get(volume.kind, volume.kind)})"
             for volume in host.volumes

@@ -63,6 +63,8 @@ class Planned(Model):
     artifact_sha256: str
     artifact_size: int
     services: tuple[str, ...]
+    #: What becomes of images that modalities send while the door is shut.
+    meanwhile: str
     volumes: tuple[str, ...]
     paths: tuple[str, ...]
     ports: tuple[int, ...]

@@ -7,6 +7,7 @@ a query gets a failure, never an empty answer. *Success* is said when the item i
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,9 +61,19 @@ def start(settings: Settings, learned: Learned, store: Store) -> ThreadedAssocia
     return started
 
 
+class _Unhurried(ssl.SSLContext):
+    """TLS is agreed on where a connection is read, in its own thread.
+
+    pynetdicom does it where connections are accepted: one that says nothing would hold up all.
+    """
+
+    def wrap_socket(self, sock: socket.socket, *args: Any, **more: Any) -> ssl.SSLSocket:
+        return super().wrap_socket(sock, *args, **{**more, "do_handshake_on_connect": False})
+
+
 def _context(identity: Identity, callers: str) -> ssl.SSLContext:
     """The product's own identity; who calls is asked for his as the product asks (PS3.15 B.9)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = _Unhurried(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(identity.certificate, identity.key)
     context.load_verify_locations(identity.ca)

@@ -32,6 +32,14 @@ from tests.lab.ward import Ward, wait_end
 QUOTA = 512
 #: The AE of another scanner.
 OTHER = "US1"
+ADD_OTHER = """
+import json, sys
+path = "/etc/orthanc/orthanc.json"
+found = json.load(open(path))
+(first,) = (each for name, each in found["DicomModalities"].items() if name == "MR1")
+found["DicomModalities"][sys.argv[1]] = {**first, "AET": sys.argv[1]}
+json.dump(found, open(path, "w"))
+"""
 IDENTITY = {
     "certificate": "/etc/orthanc/tls/certificate.pem",
     "key": "/etc/orthanc/tls/key.pem",
@@ -147,6 +155,10 @@ def ended(process: Popen[str]) -> dict[str, Any]:
 @pytest.fixture
 def two_scanners(parked: Pacs) -> Iterator[Pacs]:
     """The same hospital with one more AE, whose images DCMTK sends."""
+    parked.run(["python3", "-c", ADD_OTHER, OTHER])
+    parked.run(["systemctl", "restart", "orthanc"])
+    asked = ["curl", "-s", "-o", "/dev/null", "http://127.0.0.1:8042/"]
+    wait_for("the archive", lambda: parked.demo.lab.run(parked.host, asked, check=False).is_ok)
     file = parked.fleet / "facilities" / f"{parked.facility}.yml"
     before = file.read_text()
     declared = yaml.safe_load(before)

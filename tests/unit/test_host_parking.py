@@ -181,6 +181,21 @@ def test_cleanup_removes_what_the_product_has(ward: Ward) -> None:
     assert not ward.place.exists()
 
 
+def test_what_was_given_after_the_opening_is_proved_before_it_is_removed(ward: Ward) -> None:
+    ward.through("quiesce", "snapshot", "apply")
+    park(ward.place, 1, "1.2.1")
+    ward.decide("commit")
+    ward.through("open")
+    for number, uid in ((2, "1.2.2"), (3, "1.2.9")):
+        park(ward.place, number, uid)
+        line = {"number": number, "state": "stored", "because": uid}
+        with (ward.place / "outcomes.jsonl").open("a") as outcomes:
+            outcomes.write(json.dumps(line) + "\n")
+    told = aftercare.cleanup(ward.host, ID, at=1)
+    assert [path.name[:10] for path in (ward.place / "parked").iterdir()] == ["0000000003"]
+    assert "1 parked items that the product does not have" in told["kept"][0]
+
+
 def test_cleanup_is_refused_while_something_waits(ward: Ward) -> None:
     ward.through("quiesce", "snapshot", "apply")
     ward.decide("commit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -145,3 +146,18 @@ def test_one_line_says_all_on_a_terminal() -> None:
         f"{HOST}: orthanc 1.10.1 → 1.12.7; checks: before 13 of 13 passed, "
         "new release 11 of 14 passed, put back 14 of 14 passed",
     )
+
+
+def test_what_was_sent_meanwhile_is_told_and_what_is_not_there_is_named() -> None:
+    record, known = build_a.committed()
+    evil = "2.25.1: <b>status</b> 0xa900"
+    aside = [{"number": 7, "kind": "object", "source": "CT1", "because": evil}]
+    said = {"parking": True, "parked": {"object": 46}, "set_aside_count": 1, "set_aside": aside}
+    text = _text(to_html(build(record, known | {f"parked/{HOST}": json.dumps(said)})))
+    assert "What was sent while the door was shut" in text
+    assert "Parked on the host: 46 images." in text
+    assert "does not take 1 parked items" in text
+    assert evil in text  # as text
+    assert "What was sent while" not in _text(to_html(build(record, known)))
+    broken = build(record, known | {f"parked/{HOST}": "no json"})
+    assert "what the host says was parked cannot be read" in _text(to_html(broken))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -191,6 +192,22 @@ def test_what_was_acknowledged_survives_a_kill_and_the_order_goes_on(tmp_path: P
     heads = [header(item.path) for item in place.store.items()]
     assert [head.uid for head in heads if head] == said
     assert [item.number for item in place.store.items()] == list(range(1, 22))
+
+
+def test_who_connects_over_tls_and_says_nothing_holds_up_nobody(tmp_path: Path) -> None:
+    authority = Authority()
+    own = authority.issue("localhost")
+    files = {"certificate": own.certificate, "key": own.key, "ca": authority.certificate}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    place = spool(tmp_path, tls={name: str(tmp_path / name) for name in files}, callers="any")
+    context = ssl.create_default_context(cadata=authority.certificate)
+    with (
+        place.serving(),
+        socket.create_connection(("127.0.0.1", place.port)),
+        place.association(secured=context) as link,
+    ):
+        assert store(link, image("2.25.1", size=1_000_000)) == 0
 
 
 @pytest.mark.parametrize(
