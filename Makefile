@@ -50,10 +50,11 @@ check: venv ## What needs no root: lint, types, imports, unit, golden and comman
 	@$(TOGETHER) $(CHECKS)
 	@echo "make check: everything passed"
 
-bench: root venv ## The figures of docs/benchmarks.md, taken again, results in .bench (root, half an hour)
+bench: root venv ## The figures of docs/benchmarks.md, taken again, results in .bench (root, 40 minutes)
 	@$(BIN)/python -m tests.bench.plan
 	@$(BIN)/python -m tests.bench.outage
 	@$(BIN)/python -m tests.bench.controller
+	@$(BIN)/python -m tests.bench.spool
 
 check-tests: venv
 	@echo "== unit, golden and command-line tests"

@@ -49,10 +49,18 @@ def prove(work: Work, place: Path, kinds: Dict[int, str]) -> None:
         held, because = set(), error.because
     missing = sorted(stored - held)
     if not because:
-        work.disk.write(place / "held", "\n".join(sorted(held)).encode("ascii"), mode=0o644)
+        _tell_spool(work, place, held)
     record = {"objects": len(stored), "unproved": missing, "because": because}
     records.write(work.disk, work.change.paths.returned, record)
     work.note(f"proved in the product: {len(stored) - len(missing)} of {len(stored)} objects")
+
+
+def _tell_spool(work: Work, place: Path, held: Set[str]) -> None:
+    """From this it reports storage commitment. A full disk there keeps no clinic shut."""
+    try:
+        work.disk.write(place / "held", "\n".join(sorted(held)).encode("ascii"), mode=0o644)
+    except OSError as error:
+        work.note(f"storage commitment is not reported: {place}: {error.strerror}")
 
 
 def prove_what_came_later(work: Work) -> None:

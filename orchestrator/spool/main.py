@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,11 +48,11 @@ def serve(directory: Path) -> dict[str, Any]:
     settings = load(directory)
     store = Store(directory, quota=settings.quota)
     store.open()
-    over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    # Held back in every thread that is started from here on: it is waited for in one place.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     listening = server.start(settings, contexts.kept(directory), store)
     lines = [mllp.start(store, one.spool_port, source=str(one.port)) for one in settings.mllp]
-    over.wait()
+    signal.sigwait({signal.SIGTERM})
     listening.shutdown()
     for one in lines:
         one.shutdown()

@@ -18,6 +18,7 @@ from pynetdicom import _config, build_context
 from pynetdicom.association import Association
 
 from . import messages, mpps
+from .arrival import reason
 from .client import CannotError, NoneTakenError, RejectedError, opened
 from .contexts import LARGEST, MPPS
 from .objects import Header, digest, header
@@ -58,7 +59,7 @@ class Replay:
         self._settled = set(known)
         items = list(self.store.items())
         waiting = [one for one in items if one.number not in known]
-        messages.give(self.store, [one for one in waiting if one.kind == HL7], sleep=self.sleep)
+        self._messages([one for one in waiting if one.kind == HL7])
         if any(one.kind == OBJECT for one in waiting):
             refused = {number for number, outcome in known.items() if outcome.state == SET_ASIDE}
             self._first = _first_of_each(one for one in items if one.number not in refused)
@@ -86,8 +87,19 @@ class Replay:
         return [one for one in items if one.number not in self._settled]
 
     def _settle(self, item: Item, outcome: Outcome) -> None:
-        self.store.settle(item, outcome)
+        """What cannot be written down is given once more in another pass, which does no harm."""
+        try:
+            self.store.settle(item, outcome)
+        except OSError as error:
+            self.because = f"what became of an item could not be written down: {reason(error)}"
         self._settled.add(item.number)
+
+    def _messages(self, items: Sequence[Item]) -> None:
+        """One that is given and cannot be written down is the last: orders do not come twice."""
+        try:
+            messages.give(self.store, items, sleep=self.sleep)
+        except OSError as error:
+            self.because = f"what became of a message could not be written down: {reason(error)}"
 
     def _until_heard(self, give: Callable[[], None]) -> None:
         for attempt in range(1, TRIES + 1):

@@ -68,7 +68,10 @@ class Spool:
                 yield process
             finally:
                 process.terminate()
-                assert process.wait(10) in (0, -9)
+                try:
+                    assert process.wait(20) in (0, -9)
+                finally:
+                    process.kill()
 
     def _wait(self, process: subprocess.Popen[str]) -> None:
         for port in (self.port, self.hl7_port):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -219,3 +220,26 @@ def test_messages_keep_their_order_whatever_is_answered(
     store = replay(place)
     assert states(store) == expected
     assert product.names == sorted(product.names)
+
+
+def test_a_disk_that_is_full_keeps_no_clinic_shut(
+    place: Spool, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = place.store
+    kept.open()
+    for name in ("M1", "M2"):
+        kept.park_bytes(message(name), HL7, source=str(product.hl7_port))
+    for number in (1, 2):
+        put(kept, image(f"2.25.{number}"))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "settle", full)
+        giving = Replay(load(place.directory), place.store, sleep=lambda _: None)
+        giving.run()
+    assert product.names == ["M1", "2.25.1", "2.25.2"]
+    assert "could not be written down: the disk refused: No space left" in giving.because
+    assert len(kept.waiting()) == 4
+    assert set(states(replay(place)).values()) == {STORED}
