@@ -10,11 +10,14 @@ from pathlib import Path
 from orchestrator.errors import LabError
 from orchestrator.lab.run import attempt
 
+#: DCMTK's own, by path: pynetdicom brings programs of the same names, which speak otherwise.
+STORESCU, STORESCP = "/usr/bin/storescu", "/usr/bin/storescp"
 #: Program → the Debian package that brings it.
 TOOLS = {
+    STORESCP: "dcmtk",
+    STORESCU: "dcmtk",
     "btrfs": "btrfs-progs",
     "debootstrap": "debootstrap",
-    "echoscu": "dcmtk",
     "gpgv": "gpgv",
     "ip": "iproute2",
     "mkfs.ext4": "e2fsprogs",

@@ -27,7 +27,7 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from orchestrator.adapters.spoolprogram import build_spool_program
-from orchestrator.lab import artifacts, modality, studies
+from orchestrator.lab import artifacts, modality, studies, tools
 from orchestrator.lab.demo import Demo
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.modality import Acknowledged
@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     wanted = parser.parse_args()
     taking = Taking("spool", note="storescu over loopback; all on this machine's one disk.")
+    tools.ensure_tools(print)
     with TemporaryDirectory(prefix="wardship-bench-", dir="/var/tmp") as directory:
         _receive(Path(directory), wanted.rounds, taking)
     if wanted.changes:
@@ -100,7 +101,7 @@ def _images(directory: Path, number: int, size: int, objects: int) -> Path:
 
 def _send(directories: list[Path], port: int) -> float:
     """All of it at once; the seconds until the last sender has ended."""
-    argv = ["storescu", "-aet", CALLER, "-aec", TITLE, "+sd", "127.0.0.1", str(port)]
+    argv = [tools.STORESCU, "-aet", CALLER, "-aec", TITLE, "+sd", "127.0.0.1", str(port)]
     began = time.monotonic()
     senders = [
         subprocess.Popen([*argv, str(one)], stdout=subprocess.DEVNULL) for one in directories
@@ -132,7 +133,7 @@ def _receivers(directory: Path) -> dict[str, Receiver]:
 
     def storescp(place: Path) -> Iterator[Listening]:
         port = _free_port()
-        argv = ["storescp", "--fork", "-aet", TITLE, "-od", str(place), str(port)]
+        argv = [tools.STORESCP, "--fork", "-aet", TITLE, "-od", str(place), str(port)]
         with _listening(argv, port):
             yield port, lambda held: len(list(held.iterdir()))
 
@@ -222,6 +223,7 @@ def _changes(rounds: int, taking: Taking) -> None:
 
 def _longest(pacs: Pacs, *arguments: str) -> float:
     """The longest time between two acknowledgements while a command runs, in seconds."""
+    tools.ensure_tools(print)
     with TemporaryDirectory(prefix="wardship-bench-") as directory:
         manifest = Path(directory, "acknowledged.jsonl")
         argv = [

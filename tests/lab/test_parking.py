@@ -19,7 +19,7 @@ import pytest
 import yaml
 from pydicom.uid import ExplicitVRLittleEndian
 
-from orchestrator.lab import modality, studies
+from orchestrator.lab import modality, studies, tools
 from orchestrator.lab.loss import describe
 from orchestrator.lab.modality import Acknowledged, GapClosed, GapOpened
 from orchestrator.lab.model import MODALITY_NAME
@@ -184,7 +184,7 @@ def by_dcmtk(pacs: Pacs, directory: Path, manifest: Path) -> Popen[str]:
     given = dict(zip(told[::2], told[1::2], strict=True))
     address, port = given["--peer"].split(":")
     argv = [
-        *pacs.demo.lab.enter_argv(MODALITY_NAME), "storescu", "-aet", OTHER,
+        *pacs.demo.lab.enter_argv(MODALITY_NAME), tools.STORESCU, "-aet", OTHER,
         "-aec", given["--called"], "+tls", given["--tls-key"], given["--tls-certificate"],
         "+cf", given["--tls-ca"], "+sd", address, port, str(directory),
     ]  # fmt: skip
