@@ -1,9 +1,10 @@
-"""The census of an archive, and the difference between two of them.
+"""The census of a product, and the difference between two of them.
 
-Comes from the ``census`` script of a product's role as JSON. Holds no patient data: UIDs,
-modalities, and for every stored object where its file is, how large, and the MD5 that the index
-keeps of it. The same study UID may be there twice, under two patient ids: such is life in archives,
-so everything is counted and nothing is taken for unique.
+Comes from the ``census`` script of a product's role as JSON. Holds no patient data: of an archive
+UIDs, modalities, and for every stored object where its file is, how large, and the MD5 that the
+index keeps of it; of what keeps records (a RIS) the key of each and a keyed digest of what it says.
+The same study UID may be there twice, under two patient ids: such is life in archives, so
+everything is counted and nothing is taken for unique.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Census(Model):
     product: str
     patients: int = Field(ge=0)
     studies: tuple[CensusStudy, ...]
+    #: Kind of record → its key → digest of what it says, of the same fields in every release.
+    records: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     def without(self, root: str) -> Census:
         """The same without the studies whose UID lies below ``root``: those of the probe."""
@@ -74,6 +77,10 @@ class Census(Model):
         for _, series in self._series():
             found[series.modality] += len(series.instances)
         return dict(sorted(found.items()))
+
+    def kinds(self) -> dict[str, int]:
+        """Kind of record to number of records."""
+        return {kind: len(known) for kind, known in sorted(self.records.items())}
 
     def objects(self) -> dict[tuple[str, str, str], list[CensusInstance]]:
         """Every object under (study, series, instance); more than one only in odd archives."""
@@ -102,6 +109,10 @@ class Difference(Model):
     series_changed: tuple[str, ...]
     modalities_before: dict[str, int]
     modalities_after: dict[str, int]
+    #: Records, each as its kind and its key.
+    records_missing: tuple[str, ...] = ()
+    records_added: tuple[str, ...] = ()
+    records_changed: tuple[str, ...] = ()
 
     @property
     def lost(self) -> bool:
@@ -112,12 +123,15 @@ class Difference(Model):
             or self.instances_missing
             or self.instances_changed
             or self.series_changed
+            or self.records_missing
+            or self.records_changed
         )
 
     @property
     def equal(self) -> bool:
         """Nothing was lost and nothing was added."""
-        return not (self.lost or self.studies_added or self.series_added or self.instances_added)
+        added = (self.studies_added, self.series_added, self.instances_added, self.records_added)
+        return not (self.lost or any(added))
 
     def told(self, *, most: int = 5) -> tuple[str, ...]:
         """Each kind of difference in one line, naming at most ``most`` UIDs of it."""
@@ -130,6 +144,9 @@ class Difference(Model):
             "studies added": self.studies_added,
             "series added": self.series_added,
             "objects added": self.instances_added,
+            "records missing": self.records_missing,
+            "records changed": self.records_changed,
+            "records added": self.records_added,
         }
         return tuple(
             f"{len(uids)} {what}: {', '.join(uids[:most])}{' …' if len(uids) > most else ''}"
@@ -151,6 +168,8 @@ def difference(before: Census, after: Census) -> Difference:
         for key in series_before.keys() & series_after.keys()
         if series_before[key] != series_after[key]
     ]
+    was, now = _records(before), _records(after)
+    records = _split(was, now)
     return Difference(
         studies_missing=tuple(studies[0]),
         studies_added=tuple(studies[1]),
@@ -162,7 +181,20 @@ def difference(before: Census, after: Census) -> Difference:
         series_changed=tuple(key[-1] for key in sorted(remodelled)),
         modalities_before=before.modalities(),
         modalities_after=after.modalities(),
+        records_missing=tuple(records[0]),
+        records_added=tuple(records[1]),
+        records_changed=tuple(
+            sorted(key for key in was.keys() & now.keys() if was[key] != now[key])
+        ),
     )
+
+
+def _records(census: Census) -> dict[str, str]:
+    return {
+        f"{kind} {key}": digest
+        for kind, known in census.records.items()
+        for key, digest in known.items()
+    }
 
 
 def _content(instances: Iterable[CensusInstance]) -> list[tuple[int, str]]:

@@ -118,6 +118,12 @@ CATALOGUE: tuple[CheckSpec, ...] = (
         limit=900.0,
     ),
     CheckSpec(
+        id="records-kept",
+        suite="records",
+        protects="Every patient and order on record is still there, and says what it said.",
+        limit=900.0,
+    ),
+    CheckSpec(
         id="retrieve-time",
         suite="retrieve",
         protects="Images open as fast as before.",

@@ -33,6 +33,7 @@ def raw() -> Raw:
             },
             {"uid": "2", "series": [series("2.1", "MR", "2.1.1")]},
         ],
+        "records": {"patients": {"1": "a"}, "orders": {"7": "c"}},
     }
 
 
@@ -74,6 +75,9 @@ def test_the_same_is_equal() -> None:
         (lambda m: first(m).update(md5=None), "instances_changed", ("1.1.1",)),
         (lambda m: m["studies"][0]["series"][0].update(modality="PT"), "series_changed", ("1.1",)),
         (lambda m: m["studies"].clear(), "studies_missing", ("1", "2")),
+        (lambda m: m["records"]["orders"].pop("7"), "records_missing", ("orders 7",)),
+        (lambda m: m["records"]["patients"].update({"1": "b"}), "records_changed", ("patients 1",)),
+        (lambda m: m["records"].clear(), "records_missing", ("orders 7", "patients 1")),
     ],
 )
 def test_what_is_lost_is_named(
@@ -89,6 +93,14 @@ def test_what_was_added_is_not_lost_and_not_equal() -> None:
     found = difference(changed(lambda m: m["studies"].pop(1)), BEFORE)
     assert found.studies_added == ("2",)
     assert found.instances_added == ("2.1.1",)
+    assert not found.lost
+    assert not found.equal
+
+
+def test_a_record_that_came_is_not_lost_and_not_equal() -> None:
+    found = difference(BEFORE, changed(lambda m: m["records"]["orders"].update({"8": "d"})))
+    assert found.records_added == ("orders 8",)
+    assert found.told() == ("1 records added: orders 8",)
     assert not found.lost
     assert not found.equal
 
