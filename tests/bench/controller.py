@@ -18,7 +18,8 @@ from orchestrator.lab.hospital import Lab
 from orchestrator.lab.model import DEFAULT_HOSTS
 from tests.bench.figures import RESULTS, ROOT, Taking, keep
 from tests.bench.process import Cost, cost_of
-from tests.lab.pacs import CACHE, LABS, Pacs
+from tests.lab.controlled import CACHE, LABS
+from tests.lab.pacs import Pacs
 
 HOST, NEW = "pacs-a", "1.12.7"
 CONFIGURATION = ("orthanc.json", "postgresql.json", "credentials.json")

@@ -27,7 +27,8 @@ from orchestrator.report.timeline import activities
 from orchestrator.rollout.model import Record, State
 from tests.bench import by_hand
 from tests.bench.figures import RESULTS, ROOT, Taking, keep
-from tests.lab.pacs import CACHE, LABS, Pacs, count, wait_for
+from tests.lab.controlled import CACHE, LABS, wait_for
+from tests.lab.pacs import Pacs, count
 
 HOST = "pacs-a"
 DATA_MIB = 16384

@@ -34,7 +34,8 @@ from orchestrator.lab.modality import Acknowledged
 from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY_NAME
 from orchestrator.lab.studies import Archive, Kind
 from tests.bench.figures import RESULTS, ROOT, Taking, keep
-from tests.lab.pacs import CACHE, LABS, Pacs, count, wait_for
+from tests.lab.controlled import CACHE, LABS, wait_for
+from tests.lab.pacs import Pacs, count
 
 HOST, RELEASE, QUOTA_MIB = "pacs-a", "1.12.7", 2048
 TITLE, CALLER = "PACS", "CT1"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.lab import faults
-from tests.lab.pacs import Pacs, lab_name, make_lab
+from tests.lab.controlled import lab_name
+from tests.lab.pacs import Pacs, make_lab
 from tests.lab.ward import Ward
 
 

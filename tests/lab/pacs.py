@@ -6,57 +6,35 @@ what the archive gives back; and the journal and host records, read as they are.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from orchestrator.adapters.journal import SqlJournal
 from orchestrator.lab import faults, modality
 from orchestrator.lab.demo import Demo, place
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.loss import lost_from
 from orchestrator.lab.modality import Acknowledged
 from orchestrator.lab.model import DEFAULT_HOSTS, MODALITY_NAME, PLAIN_HOST
-from orchestrator.rollout.model import Event, Record, State
+from tests.lab.controlled import CACHE, CHECKOUT, LABS, Controlled, wait_for
 
-CHECKOUT = Path(__file__).parents[2]
-CACHE = Path(os.environ.get("WARDSHIP_CACHE", Path.home() / ".cache" / "wardship"))
-LABS = Path("/var/lib/wardship-lab")
-PROGRAM = "/usr/local/lib/wardship/wardship-host"
 HOSTS = (*DEFAULT_HOSTS, PLAIN_HOST)
-#: How long anything in these tests may take, in seconds.
-LONG = 240.0
 
 
-def wait_for(
-    what: str, is_so: Callable[[], Any], *, seconds: float = LONG, pause: float = 0.05
-) -> Any:
-    """Wait until it is so; the test fails, and says what it waited for, if it never is."""
-    deadline = time.monotonic() + seconds
-    while not (found := is_so()):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for: {what}"
-        time.sleep(pause)
-    return found
-
-
-class Pacs:
+class Pacs(Controlled):
     """One hospital of the lab, ``pacs-a``'s or ``pacs-b``'s."""
 
     def __init__(self, demo: Demo, host: str) -> None:
-        self.demo, self.host, self.facility = demo, host, place(host).facility
-        self.fleet = demo.fleet_directory
-        self.state = self.fleet / ".wardship"
-        self.run = demo.run(host)
+        here = place(host)
+        super().__init__(demo.lab, host, facility=here.facility, fleet=demo.fleet_directory)
+        self.demo = demo
         #: The last change left nothing: the next may begin without a reset.
         self.is_as_found = False
 
@@ -96,75 +74,7 @@ class Pacs:
         declared["hosts"][self.host]["parking"] = parking or False
         file.write_text(yaml.safe_dump(declared, allow_unicode=True, sort_keys=False))
 
-    # -- the command -----------------------------------------------------------------------------
-
-    def argv(self, *arguments: str) -> list[str]:
-        """``wardship`` in the controller's namespace."""
-        program = [sys.executable, "-c", "from orchestrator.cli.app import main; main()"]
-        return [*self.demo.lab.enter_argv(), *program, "--fleet", str(self.fleet), *arguments]
-
-    def wardship(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return subprocess.run(
-            self.argv(*arguments),
-            cwd=CHECKOUT, capture_output=True, text=True, timeout=LONG, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command, in a process group of its own."""
-        return subprocess.Popen(
-            self.argv(*arguments),
-            cwd=CHECKOUT, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
-    def plan(self) -> str:
-        """Plan; gives the digest that ``run`` takes."""
-        done = self.wardship("plan", "--json")
-        assert done.returncode == 0, done.stdout + done.stderr
-        digest: str = json.loads(done.stdout)["digest"]
-        return digest[:12]
-
     # -- what is so ------------------------------------------------------------------------------
-
-    def record(self) -> Record | None:
-        """The newest change set as the journal has it; None before there is one."""
-        if not (self.state / "journal.sqlite").exists():
-            return None
-        journal = SqlJournal(self.state / "journal.sqlite")
-        try:
-            records = journal.records()
-            return records[-1] if records else None
-        finally:
-            journal.close()
-
-    def the_record(self) -> Record:
-        """The newest change set, which there is."""
-        record = self.record()
-        assert record is not None
-        return record
-
-    def reached(self, state: State, event: Event | None) -> bool:
-        """Whether the journal has this line."""
-        record = self.record()
-        return record is not None and any(
-            (entry.state, entry.event) == (state, event) for entry in record.entries
-        )
-
-    def host_says(self) -> dict[str, Any]:
-        """The host program's own status."""
-        found: dict[str, Any] = json.loads(self.run([PROGRAM, "status"]))
-        return found
-
-    def has_begun(self, phase: str) -> bool:
-        """Whether the newest change's phase has begun, as the host's own disk has it."""
-        return self.phase_file(phase) is not None
-
-    def phase_file(self, phase: str) -> Path | None:
-        """The host's record of a phase, looked at from outside: quicker than asking the host."""
-        changes = self.demo.lab.paths.root(self.host) / "var/lib/wardship/changes"
-        return next(changes.glob(f"*/phases/{phase}.json"), None)
 
     def release(self) -> str:
         """What runs, by the archive's own word."""
@@ -176,22 +86,6 @@ class Pacs:
         code = f"import socket; socket.create_connection(('{address}', 4242), 2)"
         tried = self.demo.lab.exec([sys.executable, "-c", code], at=MODALITY_NAME, check=False)
         return tried.returncode == 0
-
-    def report(self) -> dict[str, Any]:
-        """The newest change's report, as JSON."""
-        name = f"{self.the_record().change_set.id}.json"
-        found: dict[str, Any] = json.loads((self.state / "reports" / name).read_text())
-        return found
-
-    def failed_checks(self, moment: str = "applied") -> list[str]:
-        """The checks that did not pass then, by the journal's own document."""
-        journal = SqlJournal(self.state / "journal.sqlite")
-        try:
-            body = journal.document(self.the_record().change_set.id, f"{moment}/{self.host}")
-        finally:
-            journal.close()
-        results = json.loads(body)["results"] if body else []
-        return [one["check"] for one in results if one["status"] != "passed"]
 
     # -- what is done to it ----------------------------------------------------------------------
 
@@ -246,12 +140,6 @@ def count(manifest: Path) -> int:
     if not manifest.exists():
         return 0
     return sum(isinstance(line, Acknowledged) for line in modality.read(manifest))
-
-
-def lab_name(of: str = "") -> str:
-    """A lab's name that is this run's, and this worker's, own: ``WARDSHIP_TEST_LAB``, or tests."""
-    run = os.environ.get("WARDSHIP_TEST_LAB", "tests")
-    return f"{run}{os.environ.get('PYTEST_XDIST_WORKER', '')}{of}"
 
 
 def make_lab(name: str, *hosts: str) -> Demo:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.rollout.model import Event, State
-from tests.lab.pacs import Pacs, wait_for
+from tests.lab.controlled import wait_for
+from tests.lab.pacs import Pacs
 
 Moment = Callable[[Pacs], bool]
 

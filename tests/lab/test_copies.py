@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.rollout.model import State
-from tests.lab.pacs import Pacs, lab_name, make_lab
+from tests.lab.controlled import lab_name
+from tests.lab.pacs import Pacs, make_lab
 
 HOST = "pacs-c"
 

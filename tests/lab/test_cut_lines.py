@@ -21,7 +21,8 @@ import yaml
 from orchestrator.lab.demo import ADDRESSES
 from orchestrator.lab.hospital import Lab
 from orchestrator.rollout.model import State
-from tests.lab.pacs import CHECKOUT, HOSTS, Pacs, wait_for
+from tests.lab.controlled import CHECKOUT, wait_for
+from tests.lab.pacs import HOSTS, Pacs
 from tests.lab.test_real_boundaries import stopped
 
 S = State

@@ -8,7 +8,8 @@ import sys
 
 from orchestrator.lab.model import MODALITY, MODALITY_NAME
 from orchestrator.rollout.model import State
-from tests.lab.pacs import CHECKOUT, Pacs, wait_for
+from tests.lab.controlled import CHECKOUT, wait_for
+from tests.lab.pacs import Pacs
 
 #: A modality that keeps one association and goes on with it until it is ended.
 STAYS = """

@@ -15,7 +15,7 @@ from orchestrator.lab.hospital import Lab
 from orchestrator.lab.model import PLAIN_HOST
 from orchestrator.lab.run import until
 from tests.lab import small_product
-from tests.lab.pacs import CACHE, LABS, lab_name
+from tests.lab.controlled import CACHE, LABS, lab_name
 from tests.lab.test_host_program import FORWARD, PROGRAM, Target
 
 #: Where the product's volume is, and whether its blocks are shared.

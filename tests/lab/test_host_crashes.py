@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.rollout.model import State
-from tests.lab.pacs import Pacs, wait_for
+from tests.lab.controlled import wait_for
+from tests.lab.pacs import Pacs
 
 #: The phase that the crash falls into, and what makes the change come to it.
 CRASHES = {"snapshot": None, "apply": None, "restore": "wrong-ae"}

@@ -19,7 +19,7 @@ from orchestrator.lab.hospital import Lab
 from orchestrator.lab.model import HostSpec, Login
 from orchestrator.lab.run import until
 from tests.lab import small_product
-from tests.lab.pacs import CACHE, LABS, lab_name
+from tests.lab.controlled import CACHE, LABS, lab_name
 from tests.lab.small_product import SERVICE
 
 HOST = HostSpec("pacs-b", IPv4Address("10.77.0.12"), Login.SESSIONS)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from orchestrator.lab.run import until
-from tests.lab.pacs import wait_for
+from tests.lab.controlled import wait_for
 from tests.lab.test_host_program import Target, as_found, target
 
 __all__ = ["as_found", "target"]

@@ -21,7 +21,8 @@ from orchestrator.lab.loss import lost_from
 from orchestrator.lab.modality import GapClosed, acknowledged, images, read
 from orchestrator.lab.model import MODALITY_NAME
 from orchestrator.lab.provision import install
-from tests.lab.pacs import CHECKOUT, Pacs, wait_for
+from tests.lab.controlled import CHECKOUT, wait_for
+from tests.lab.pacs import Pacs
 
 #: Fault → state of the unit, the web service's code, code of a QIDO-RS query. 0: no answer in time.
 SEEN_ON_1_12_7 = {

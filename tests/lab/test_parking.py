@@ -25,7 +25,8 @@ from orchestrator.lab.modality import Acknowledged, GapClosed, GapOpened
 from orchestrator.lab.model import MODALITY_NAME
 from orchestrator.lab.studies import Archive
 from orchestrator.rollout.model import State
-from tests.lab.pacs import CHECKOUT, PROGRAM, Pacs, wait_for
+from tests.lab.controlled import CHECKOUT, PROGRAM, wait_for
+from tests.lab.pacs import Pacs
 from tests.lab.test_cut_lines import BACK, CHECKS, cut_line
 from tests.lab.ward import Ward, wait_end
 

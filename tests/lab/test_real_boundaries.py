@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.rollout.model import State
-from tests.lab.pacs import CHECKOUT, Pacs, wait_for
+from tests.lab.controlled import CHECKOUT, wait_for
+from tests.lab.pacs import Pacs
 from tests.lab.ward import Ward, wait_end, waited_for
 
 S = State

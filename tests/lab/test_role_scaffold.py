@@ -20,7 +20,8 @@ import yaml
 from orchestrator import resources
 from orchestrator.lab.guest import put
 from orchestrator.lab.model import DEFAULT_HOSTS
-from tests.lab.pacs import CHECKOUT, LONG, Pacs
+from tests.lab.controlled import CHECKOUT, LONG
+from tests.lab.pacs import Pacs
 
 PROGRAM = """
 import sys

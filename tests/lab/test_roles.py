@@ -7,7 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.lab.pacs import CHECKOUT, LONG, Pacs
+from tests.lab.controlled import CHECKOUT, LONG
+from tests.lab.pacs import Pacs
 
 CHANGE = "hospital-b-0123abcd"
 DIRECTORY = f"/var/lib/wardship/changes/{CHANGE}"

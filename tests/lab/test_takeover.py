@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 from orchestrator.rollout.model import State
-from tests.lab.pacs import PROGRAM, Pacs, wait_for
+from tests.lab.controlled import PROGRAM, wait_for
+from tests.lab.pacs import Pacs
 
 
 def test_a_woken_controller_is_refused_and_the_host_does_not_change_any_more(

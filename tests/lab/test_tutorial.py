@@ -15,7 +15,8 @@ from orchestrator.adapters.secrets import Secrets
 from orchestrator.fleet.load import load
 from orchestrator.fleet.model import SecretRef
 from tests import tutorial
-from tests.lab.pacs import LONG, Pacs
+from tests.lab.controlled import LONG
+from tests.lab.pacs import Pacs
 
 KEY = "PACS_A_DICOM_KEY"
 

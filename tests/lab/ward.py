@@ -14,7 +14,8 @@ import pytest
 
 from orchestrator.lab import faults
 from orchestrator.rollout.model import Record, State
-from tests.lab.pacs import LONG, PROGRAM, Pacs
+from tests.lab.controlled import LONG, PROGRAM
+from tests.lab.pacs import Pacs
 
 #: What ``run --resume`` says of each end.
 CODES = {State.COMMITTED: 0, State.RESTORED: 40, State.NOT_STARTED: 30}

@@ -17,7 +17,7 @@ from types import FrameType
 
 from orchestrator.adapters import leash
 from orchestrator.lab.hospital import Lab
-from tests.lab.pacs import CACHE, CHECKOUT, LABS
+from tests.lab.controlled import CACHE, CHECKOUT, LABS
 
 #: Signals that end a run in order.
 ENDS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)

@@ -14,7 +14,7 @@ from orchestrator import resources
 from orchestrator.plan.model import HostChange
 from orchestrator.verify.judge import judge
 from orchestrator.verify.model import CheckReport, Moment
-from tests.lab.pacs import CHECKOUT
+from tests.lab.controlled import CHECKOUT
 from tests.molecule.site import Site
 
 SCENARIOS = CHECKOUT / "molecule"

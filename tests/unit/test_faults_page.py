@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from orchestrator.lab.sabotage import FAULTS
-from tests.lab.pacs import CHECKOUT
+from tests.lab.controlled import CHECKOUT
 from tests.lab.test_faults_are_restored import BROKEN
 from tests.lab.test_surroundings import DOOR_STAYS_OPEN, NAMED
 

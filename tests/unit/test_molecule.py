@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from orchestrator import resources
-from tests.lab.pacs import CHECKOUT
+from tests.lab.controlled import CHECKOUT
 from tests.molecule.state import differences
 
 SCENARIOS = CHECKOUT / "molecule"
