@@ -15,7 +15,8 @@ from orchestrator.errors import LabError
 from orchestrator.fleet.model import Fleet
 from orchestrator.lab import artifacts, seed
 from orchestrator.lab.authority import Secured, secured
-from orchestrator.lab.fleet_files import Declared, write_fleet
+from orchestrator.lab.declared import Declared
+from orchestrator.lab.fleet_files import write_fleet
 from orchestrator.lab.guest import Rest, Run, wait_until
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.loss import Stored
@@ -117,8 +118,9 @@ class Demo:
         declared = [self._declared(spec) for spec in hosts]
         key = self.lab.paths.ssh_key
         return write_fleet(
-            self.fleet_directory, declared, releases=releases, ssh_key=key, release=release
-        )
+            self.fleet_directory, declared, releases={artifacts.PRODUCT: releases},
+            mandated={artifacts.PRODUCT: release}, ssh_key=key,
+        )  # fmt: skip
 
     def run(self, host: str) -> Run:
         """Runs commands on a host."""

@@ -9,41 +9,33 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import yaml
 
 from orchestrator.fleet.load import load
 from orchestrator.fleet.model import Fleet
-from orchestrator.lab.artifacts import PRODUCT, RECIPES, Bundle
-from orchestrator.lab.provision import LIVE, WEB_USER, Hospital
+from orchestrator.lab.artifacts import Bundle
+from orchestrator.lab.declared import Declared
+
+#: Product → version → its bundle.
+Releases = Mapping[str, Mapping[str, Bundle]]
 
 _VAULT, _VAULT_PASSWORD, _KEY = "vault.yml", "vault-password", "id_ed25519"
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A hospital of the lab and its one host. ``host_key``: type and key, as in a .pub file."""
-
-    facility: str
-    country: str
-    timezone: str
-    host: str
-    address: str
-    host_key: str
-    hospital: Hospital
 
 
 def write_fleet(
     directory: Path,
     declared: Sequence[Declared],
     *,
-    releases: Mapping[str, Bundle],
+    releases: Releases,
+    mandated: Mapping[str, str],
     ssh_key: Path,
-    release: str = "1.12.7",
 ) -> Fleet:
-    """Write what is missing of the fleet, and read it back; ``release`` is what is mandated.
+    """Write what is missing of the fleet, and read it back.
+
+    ``releases``: product → version → its bundle; ``mandated``: product → release.
 
     Raises:
         FleetError: the directory holds a declaration that does not hold.
@@ -51,7 +43,7 @@ def write_fleet(
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     (directory / "facilities").mkdir(exist_ok=True)
     (directory / "depot").mkdir(exist_ok=True)
-    for bundle in releases.values():
+    for bundle in chain.from_iterable(each.values() for each in releases.values()):
         _once(directory / "depot" / bundle.path.name, bundle.path.read_bytes())
     _once(directory / _KEY, ssh_key.read_bytes(), mode=0o600)
     known = "".join(f"{each.host} {' '.join(each.host_key.split()[:2])}\n" for each in declared)
@@ -60,9 +52,10 @@ def write_fleet(
     _write_vault(directory, declared)
     _write_yaml(directory / "fleet.yml", _SETTINGS)
     _write_yaml(directory / "catalog.yml", _catalog(releases))
-    _write_yaml(directory / "mandate.yml", _mandate(release))
-    for each in declared:
-        _write_yaml(directory / "facilities" / f"{each.facility}.yml", _facility(each))
+    _write_yaml(directory / "mandate.yml", _mandate(mandated))
+    for facility in {each.facility for each in declared}:
+        hosts = [each for each in declared if each.facility == facility]
+        _write_yaml(directory / "facilities" / f"{facility}.yml", _facility(hosts))
     return load(directory)
 
 
@@ -76,74 +69,49 @@ _SETTINGS: dict[str, object] = {
 }
 
 
-def _catalog(releases: Mapping[str, Bundle]) -> dict[str, object]:
-    listed: dict[str, object] = {}
-    for version in (known for known in RECIPES if known in releases):
-        bundle = releases[version]
-        artifact = {"file": bundle.path.name, "sha256": bundle.sha256, "size": bundle.size}
-        older = list(listed)
-        listed[version] = {"artifact": artifact} | ({"upgrades_from": older} if older else {})
-    return {"products": {PRODUCT: {"role": PRODUCT, "releases": listed}}}
+def _catalog(releases: Releases) -> dict[str, object]:
+    products: dict[str, object] = {}
+    for product, bundles in releases.items():
+        listed: dict[str, object] = {}
+        for version in sorted(bundles, key=_order):
+            bundle = bundles[version]
+            artifact = {"file": bundle.path.name, "sha256": bundle.sha256, "size": bundle.size}
+            older = list(listed)
+            listed[version] = {"artifact": artifact} | ({"upgrades_from": older} if older else {})
+        products[product] = {"role": product, "releases": listed}
+    return {"products": products}
 
 
-def _mandate(release: str) -> dict[str, object]:
-    order = {"product": PRODUCT, "release": release, "facilities": "all"}
-    return {"mandate": f"The archive of every hospital runs {release}", "orders": [order]}
+def _order(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
-def _facility(each: Declared) -> dict[str, object]:
-    hospital = each.hospital
-    modalities = [
-        {"ae_title": remote.ae_title, "address": remote.address, "port": remote.port}
-        | ({"tls": True} if remote.tls else {})
-        for remote in hospital.modalities
+def _mandate(mandated: Mapping[str, str]) -> dict[str, object]:
+    """``mandated``: product → release."""
+    orders = [
+        {"product": product, "release": release, "facilities": "all"}
+        for product, release in mandated.items()
     ]
-    password = {"vault": f"web_password_{_variable(each.host)}"}
-    host = {
-        "address": each.address,
-        "product": PRODUCT,
-        "dicom": {"ae_title": hospital.ae_title, "port": 4242} | _tls(each),
-        "web": {"port": 8042, "dicomweb": "/dicom-web", "user": WEB_USER, "password": password},
-        "modalities": modalities,
-        "settings": {"orthanc_name": hospital.title},
-        "secrets": {
-            "orthanc_database_password": {"vault": f"database_password_{_variable(each.host)}"}
-        },
-    }
-    if hospital.live != LIVE:
-        volumes = {"live": hospital.live}
-        volumes |= {"images": hospital.images} if hospital.images else {}
-        host |= {"volumes": volumes, "snapshot": "copy"}
+    told = " and ".join(f"{product} {release}" for product, release in mandated.items())
+    return {"mandate": f"Every hospital runs {told}", "orders": orders}
+
+
+def _facility(hosts: Sequence[Declared]) -> dict[str, object]:
+    first = hosts[0]
     return {
-        "facility": each.facility,
-        "title": hospital.title,
-        "country": each.country,
-        "timezone": each.timezone,
-        "hosts": {each.host: host},
+        "facility": first.facility,
+        "title": first.hospital.title,
+        "country": first.country,
+        "timezone": first.timezone,
+        "hosts": {each.host: each.written() for each in hosts},
     }
-
-
-def _tls(each: Declared) -> dict[str, object]:
-    if (found := each.hospital.secured) is None:
-        return {}
-    probe = {
-        "certificate": f"tls/{each.host}-wardship.pem",
-        "key": {"vault": f"dicom_key_{_variable(each.host)}"},
-    }
-    own = {"ca": f"tls/{each.host}-ca.pem", "certificate": f"tls/{each.host}.pem"}
-    return {"tls": own | {"name": found.name, "probe": probe}}
 
 
 def _write_certificates(directory: Path, declared: Sequence[Declared]) -> None:
-    """What is public of a hospital's DICOM TLS. The archive's key is on its host alone."""
     for each in declared:
-        if (found := each.hospital.secured) is None:
-            continue
-        (directory / "tls").mkdir(exist_ok=True)
-        _once(directory / "tls" / f"{each.host}-ca.pem", found.ca.encode())
-        _once(directory / "tls" / f"{each.host}.pem", found.archive.certificate.encode())
-        own = found.probe.certificate.encode()
-        _once(directory / "tls" / f"{each.host}-wardship.pem", own)
+        for name, text in each.certificates().items():
+            (directory / name).parent.mkdir(exist_ok=True)
+            _once(directory / name, text.encode())
 
 
 def _write_vault(directory: Path, declared: Sequence[Declared]) -> None:
@@ -155,18 +123,9 @@ def _write_vault(directory: Path, declared: Sequence[Declared]) -> None:
         return
     _once(directory / _VAULT_PASSWORD, f"{secrets.token_hex(16)}\n".encode(), mode=0o600)
     password = (directory / _VAULT_PASSWORD).read_text().strip()
-    known: dict[str, str] = {}
-    for each in declared:
-        known[f"web_password_{_variable(each.host)}"] = each.hospital.web_password
-        known[f"database_password_{_variable(each.host)}"] = each.hospital.database_password
-        if each.hospital.secured:
-            known[f"dicom_key_{_variable(each.host)}"] = each.hospital.secured.probe.key
+    known = {name: secret for each in declared for name, secret in each.vaulted().items()}
     vault = VaultLib([("default", VaultSecret(password.encode()))])
     _once(directory / _VAULT, vault.encrypt(yaml.safe_dump(known).encode()), mode=0o600)
-
-
-def _variable(host: str) -> str:
-    return host.replace("-", "_")
 
 
 def _write_yaml(path: Path, content: dict[str, object]) -> None:

@@ -100,6 +100,10 @@ PLAIN_HOST = HostSpec(
 )
 
 
+#: The RIS of the first hospital.
+RIS_HOST = HostSpec("ris-a", IPv4Address("10.77.0.21"), Login.SESSIONS)
+
+
 class HostState(StrEnum):
     """Whether a host runs. Of a host that runs, ``wait_ssh`` tells whether it answers."""
 

@@ -105,7 +105,7 @@ def with_checks(site: Site, what: str) -> None:
 
 
 def _run(site: Site, text: str) -> None:
-    site.pacs.run(["sh", "-c", text])
+    site.under.run(["sh", "-c", text])
 
 
 def main() -> None:

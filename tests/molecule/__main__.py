@@ -21,8 +21,10 @@ def main(verb: str, *arguments: str) -> int:
     lab = os.environ["WARDSHIP_MOLECULE_LAB"]
     site = Site(lab, ELSEWHERE.get(os.environ.get("MOLECULE_SCENARIO_NAME", ""), HOST))
     if verb == "create":
-        site.demo.up(tuple(spec for spec in HOSTS if spec.name in (HOST, *ELSEWHERE.values())))
-        for host in (HOST, *ELSEWHERE.values()):
+        wanted = {HOST, *ELSEWHERE.values()}
+        site.demo.up(tuple(spec for spec in HOSTS if spec.name in wanted))
+        site.radiology.up()
+        for host in sorted(wanted):
             Site(lab, host).create()
         return 0
     if verb in ("destroy", "reset"):

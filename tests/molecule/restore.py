@@ -15,19 +15,19 @@ from typing import get_args
 
 from orchestrator import resources
 from orchestrator.errors import LabError
-from orchestrator.lab.loss import lost_from
 from orchestrator.rollout.model import HostPhase
 from orchestrator.verify.model import CheckReport
 from tests.molecule import state
-from tests.molecule.site import HOST, Site
+from tests.molecule.site import Site
 from tests.molecule.verify import run_checks
 
 ON_HOST = Path(__file__).with_name("on_host.py")
 EPOCH = 1
 #: What is kept from step to step.
 STATE, BASELINE = "state.json", "baseline.json"
-#: A release that leaves nothing alone, in what its role's ``state`` names.
-ABUSE = """set -e
+#: By product, a release that leaves nothing alone, in what its role's ``state`` names.
+ABUSE = {
+    "orthanc": """set -e
 chmod 0666 /etc/orthanc/orthanc.json
 chown nobody: /etc/orthanc/credentials.json
 echo '{"DicomModalities": {"STRANGE": ["STRANGE", "192.0.2.1", 104]}}' > /etc/orthanc/strange.json
@@ -37,12 +37,22 @@ find /data/live/orthanc -type f | sort | head -n 3 | xargs rm
 touch /data/live/orthanc/strange
 chmod 0711 /data/live
 runuser -u postgres -- psql -Xqd orthanc -c 'delete from metadata' -c 'create table strange (a int)'
-"""
+""",
+    "gnuhealth": """set -e
+chmod 0666 /etc/gnuhealth/trytond.conf
+echo strange > /etc/gnuhealth/strange.conf
+echo '# abused' >> /etc/systemd/system/gnuhealth.service
+touch /data/live/gnuhealth/strange
+chmod 0711 /data/live
+runuser -u postgres -- psql -Xqd gnuhealth -c 'delete from gnuhealth_imaging_test_request' \\
+    -c 'create table strange (a int)'
+""",
+}
 
 
 def observed(site: Site) -> dict[str, str]:
     """The host's state now."""
-    asked = site.lab.run(HOST, ["python3", "-"], stdin=ON_HOST.read_bytes(), timeout=120)
+    asked = site.lab.run(site.host, ["python3", "-"], stdin=ON_HOST.read_bytes(), timeout=120)
     found: dict[str, str] = json.loads(asked.output)
     return found
 
@@ -63,9 +73,9 @@ def change(site: Site) -> None:
     (site.kept / BASELINE).write_text(report.model_dump_json())
     for phase in ("quiesce", "snapshot", "apply"):
         _phase(site, phase)
-    if (runs := site.pacs.release()) != change_set.anchor.to_release:
+    if (runs := site.under.release()) != change_set.anchor.to_release:
         raise LabError(f"{runs} runs after apply: nothing would be put back", hint="")
-    site.pacs.run(["sh", "-c", ABUSE])
+    site.under.run(["sh", "-c", ABUSE[change_set.anchor.role]])
 
 
 def put_back(site: Site) -> None:
@@ -87,8 +97,7 @@ def compared(site: Site) -> list[str]:
     against += run_checks(
         site, host, "restored", roles=resources.roles(), baseline=baseline, census_before=census
     )[1]
-    lost = lost_from(site.demo.rest(HOST), site.demo.objects(HOST))
-    return [*against, *(f"image {one.object.sop}: {one.because}" for one in lost)]
+    return [*against, *site.lost()]
 
 
 def _phase(site: Site, phase: str) -> None:

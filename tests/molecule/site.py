@@ -22,17 +22,25 @@ from orchestrator.fleet import inventory
 from orchestrator.fleet.load import load
 from orchestrator.lab.demo import Demo
 from orchestrator.lab.hospital import Lab
-from orchestrator.lab.model import PLAIN_HOST
+from orchestrator.lab.loss import lost_from
+from orchestrator.lab.model import PLAIN_HOST, RIS_HOST
+from orchestrator.lab.radiology import Radiology
 from orchestrator.plan import store
 from orchestrator.plan.model import ChangeSet
 from orchestrator.plan.parking import HostParking, ParkedDicom, ParkedFor
 from orchestrator.wiring.survey import ansible_runner, host_program, ssh_configuration
-from tests.lab.pacs import CACHE, LABS, Pacs
+from tests.lab.controlled import CACHE, LABS
+from tests.lab.pacs import Pacs
+from tests.lab.ris import Ris
 
 #: It has PAM and logind, as installed hospitals have them.
 HOST = "pacs-b"
 #: Scenarios of roles that this host has no use for, and the host that has.
-ELSEWHERE = {"snapshot_copy": PLAIN_HOST.name}
+ELSEWHERE = {
+    "snapshot_copy": PLAIN_HOST.name,
+    "gnuhealth": RIS_HOST.name,
+    "gnuhealth_restore": RIS_HOST.name,
+}
 #: Ansible's ssh: the lab's hosts are reached from the controller's network only.
 SSH = """#!/bin/sh
 exec {enter} ssh "$@"
@@ -46,7 +54,8 @@ class Site:
         self.host = host
         self.lab = Lab(name, state=LABS, cache=CACHE, say=print)
         self.demo = Demo(self.lab, say=print)
-        self.pacs = Pacs(self.demo, host)
+        self.radiology = Radiology(self.lab, say=print)
+        self.under = Ris(self.radiology) if host == RIS_HOST.name else Pacs(self.demo, host)
         #: What the playbooks of a run are given, and what scenarios keep from step to step.
         self.kept = self.lab.home / "molecule" / host
 
@@ -55,7 +64,7 @@ class Site:
         self.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         (change_set,) = (
             one
-            for one in store.find(self.pacs.state, self.pacs.plan()).change_sets
+            for one in store.find(self.under.state, self.under.plan()).change_sets
             if one.anchor.host == self.host
         )
         (self.kept / "change-set.json").write_text(change_set.model_dump_json())
@@ -64,7 +73,7 @@ class Site:
         ssh = self.kept / "ssh"
         ssh.write_text(SSH.format(enter=" ".join(self.lab.enter_argv())))
         ssh.chmod(0o700)
-        fleet = load(self.pacs.fleet)
+        fleet = load(self.under.fleet)
         told = variables(
             change_set,
             change_set.anchor,
@@ -79,14 +88,24 @@ class Site:
             "ansible_ssh_transfer_method": "piped",
             "wardship_roles": str(resources.roles()),
         }
-        files = inventory.render(fleet, self.pacs.facility)
+        files = inventory.render(fleet, self.under.facility)
         files |= inventory.host_variables(self.host, {**told, **reached})
         inventory.write(files, self.inventory)
 
     def reset(self) -> None:
         """The hospital as found."""
         self.program.close(self.host)
-        self.demo.reset(self.host)
+        if isinstance(self.under, Ris):
+            self.radiology.reset()
+        else:
+            self.demo.reset(self.host)
+
+    def lost(self) -> list[str]:
+        """The images that are not there any more. What a RIS has lost, its database's rows tell."""
+        if isinstance(self.under, Ris):
+            return []
+        lost = lost_from(self.demo.rest(self.host), self.demo.objects(self.host))
+        return [f"image {one.object.sop}: {one.because}" for one in lost]
 
     def enter(self) -> None:
         """Go on in the controller's network, from where hosts are reached: this program anew."""
@@ -123,16 +142,16 @@ class Site:
     @property
     def ssh_config(self) -> Path:
         """The fleet's."""
-        return self.pacs.state / "ssh_config"
+        return self.under.state / "ssh_config"
 
     @property
     def program(self) -> HostProgram:
         """The host program, as the controller calls it."""
-        return host_program(load(self.pacs.fleet), self.ssh_config)
+        return host_program(load(self.under.fleet), self.ssh_config)
 
     def hosts(self) -> FacilityHosts:
         """The host, as a rollout sees it. What only gates look at is none of a role's."""
-        fleet = load(self.pacs.fleet)
+        fleet = load(self.under.fleet)
         return FacilityHosts(
             ansible=ansible_runner(fleet, self.ssh_config),
             program=self.program,
@@ -144,7 +163,7 @@ class Site:
 
     def verifier(self, roles: Path) -> TunnelVerifier:
         """Production's, with the checks of the roles in ``roles``."""
-        fleet = load(self.pacs.fleet)
+        fleet = load(self.under.fleet)
         return TunnelVerifier(
             program=self.program,
             ssh_config=self.ssh_config,

@@ -41,7 +41,7 @@ ALLOWED: tuple[Allowed, ...] = (
         why="what undoes a change that a boot finds undecided, and shuts its door",
     ),
     Allowed(
-        names=r"file /opt/orthanc/1\.12\.7(/.*)?",
+        names=r"file /opt/(orthanc/1\.12\.7|gnuhealth/5\.0\.6)(/.*)?",
         how="added",
         why="the staged release, until cleanup",
     ),

@@ -11,7 +11,8 @@ from orchestrator.adapters.secrets import Secrets
 from orchestrator.fleet.model import Fleet
 from orchestrator.lab.artifacts import Bundle
 from orchestrator.lab.authority import secured
-from orchestrator.lab.fleet_files import Declared, write_fleet
+from orchestrator.lab.declared import Declared
+from orchestrator.lab.fleet_files import write_fleet
 from orchestrator.lab.provision import Hospital, Remote
 
 HOSPITAL = Hospital(
@@ -32,7 +33,10 @@ def write(directory: Path, declared: Declared = A) -> Fleet:
         )
     key = directory.parent / "key"
     key.write_text("private")
-    return write_fleet(directory, [declared], releases=releases, ssh_key=key)
+    return write_fleet(
+        directory, [declared], releases={"orthanc": releases}, mandated={"orthanc": "1.12.7"},
+        ssh_key=key,
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -1,0 +1,170 @@
+"""A hospital's RIS host as wardship finds it: GNU Health on PostgreSQL, installed by others.
+
+Written apart from the product's role on purpose, as ``provision`` is. Its database was made once
+(``records``) and is restored from a dump; every account's password is the lab's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.lab import ris_database
+from orchestrator.lab.artifacts import Bundle
+from orchestrator.lab.guest import Run, put, wait_until
+from orchestrator.lab.ris_database import CONFIGURATION, DATABASE
+
+LIVE = "/data/live"
+RELEASES = "/opt/gnuhealth"
+SETTINGS = "/etc/gnuhealth"
+UNIT = "/etc/systemd/system/gnuhealth.service"
+PORT = 8000
+#: The verifier's account: it reads patients and orders, and writes nothing.
+VERIFIER = "wardship"
+_READY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class RisHospital:
+    """What makes one hospital's RIS differ from another's.
+
+    Passwords may hold letters and digits only; they are never an argument of a command.
+    """
+
+    title: str
+    admin_password: str = field(repr=False)
+    verifier_password: str = field(repr=False)
+    database_password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for password in (self.admin_password, self.verifier_password, self.database_password):
+            if not (password.isascii() and password.isalnum()):
+                raise ValueError("a lab password has letters and digits only")
+
+
+def provision(run: Run, hospital: RisHospital, release: Bundle, *, dump: Path | None) -> None:
+    """Make a host this hospital's RIS, running ``release``; without a dump its database is empty.
+
+    Begins from nothing: what an earlier attempt left, with all that was stored, is removed.
+
+    Raises:
+        LabError: a step failed, or the RIS did not answer within two minutes.
+    """
+    run(["sh", "-c", _CLEAR])
+    _make_storage(run)
+    _make_database(run, hospital)
+    install(run, release)
+    run(["ln", "-sfn", release.version, f"{RELEASES}/current"])
+    text = _CONFIGURATION.format(password=hospital.database_password)
+    put(run, CONFIGURATION, text.encode(), mode=0o640, owner="root:gnuhealth")
+    if dump is None:
+        ris_database.initialise(run, admin_password=hospital.admin_password)
+    else:
+        ris_database.restore(run, dump)
+        set_passwords(run, {"admin": hospital.admin_password, VERIFIER: hospital.verifier_password})
+    put(run, UNIT, SERVICE.encode())
+    run(["systemctl", "daemon-reload"])
+    run(["systemctl", "enable", "--now", "gnuhealth.service"])
+    wait_until(lambda: answers(run), what=f"{hospital.title}: its RIS", seconds=_READY_SECONDS)
+
+
+def install(run: Run, release: Bundle) -> None:
+    """Lay a release beside the others, switching nothing."""
+    directory = f"{RELEASES}/{release.version}"
+    run(["install", "-d", "-m0755", RELEASES, directory])
+    run(["tar", "-xz", "--no-same-owner", "-C", directory], input=release.path.read_bytes())
+
+
+def answers(run: Run) -> bool:
+    """Whether the server says its version: it is started, which is not to say that it is whole."""
+    asked = json.dumps({"id": 1, "method": "common.server.version", "params": []})
+    words = ["curl", "--silent", "--fail", "--max-time", "20", "--data-binary", "@-"]
+    header = ["--header", "Content-Type: application/json"]
+    answer = run([*words, *header, f"http://127.0.0.1:{PORT}/"], input=asked.encode())
+    return isinstance(json.loads(answer), dict)
+
+
+def set_passwords(run: Run, passwords: Mapping[str, str]) -> None:
+    """Give accounts their passwords, hashed as every release of Tryton can read it."""
+    interpreter = f"{RELEASES}/current/bin/python"
+    hashed = run([interpreter, "-c", _HASH], input=json.dumps(dict(passwords)).encode())
+    psql(run, hashed.decode())
+
+
+def psql(run: Run, statements: str) -> str:
+    """What the RIS's database answers its superuser, one row a line."""
+    words = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", DATABASE]
+    return run(["runuser", "-u", "postgres", "--", *words], input=statements.encode()).decode()
+
+
+_CONFIGURATION = f"""[database]
+uri = postgresql://gnuhealth:{{password}}@127.0.0.1:5432/
+path = {LIVE}/gnuhealth
+language = en
+
+[web]
+listen = 0.0.0.0:{PORT}
+
+[session]
+super_pwd =
+"""
+
+#: A service that failed stays failed: nothing hides a release that does not start.
+SERVICE = f"""[Unit]
+Description=GNU Health
+After=network.target postgresql@15-main.service
+Wants=postgresql@15-main.service
+
+[Service]
+User=gnuhealth
+Group=gnuhealth
+ExecStart={RELEASES}/current/bin/trytond -c {CONFIGURATION}
+TimeoutStopSec=60
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_CLEAR = f"""
+systemctl disable --now gnuhealth.service 2>/dev/null
+[ ! -e /etc/postgresql/15/main ] || pg_dropcluster --stop 15 main || exit 1
+[ ! -e {LIVE} ] || btrfs subvolume delete {LIVE} 2>/dev/null || rm -rf {LIVE} || exit 1
+rm -rf {RELEASES} {SETTINGS} {UNIT}
+! getent passwd gnuhealth || userdel gnuhealth
+"""
+
+_HASH = """
+import json, sys
+from passlib.context import CryptContext
+kept = CryptContext(schemes=["pbkdf2_sha512"])
+for login, password in json.load(sys.stdin).items():
+    print(f"update res_user set password_hash = '{kept.hash(password)}' where login = '{login}';")
+"""
+
+
+def _make_storage(run: Run) -> None:
+    """A place for all that a snapshot has to hold, and the account that owns the attachments."""
+    run(["btrfs", "subvolume", "create", LIVE])
+    account = ["useradd", "--system", "--user-group", "--no-create-home"]
+    attachments = f"{LIVE}/gnuhealth"
+    run([*account, "--home-dir", attachments, "--shell", "/usr/sbin/nologin", "gnuhealth"])
+    run(["install", "-d", "-m0750", "-ognuhealth", "-ggnuhealth", attachments])
+    run(["install", "-d", "-m0750", "-oroot", "-ggnuhealth", SETTINGS])
+
+
+def _make_database(run: Run, hospital: RisHospital) -> None:
+    cluster = ["pg_createcluster", "--datadir", f"{LIVE}/postgresql", "--locale", "C.UTF-8"]
+    run([*cluster, "15", "main", "--", "--data-checksums"])
+    # The lab's hosts are many and small; everything that durability rests on stays as it is.
+    put(run, "/etc/postgresql/15/main/conf.d/size.conf", b"shared_buffers = 64MB\n")
+    run(["systemctl", "daemon-reload"])
+    run(["systemctl", "enable", "postgresql.service"])
+    run(["systemctl", "start", "postgresql@15-main.service"])
+    sql = (
+        f"CREATE ROLE gnuhealth LOGIN PASSWORD '{hospital.database_password}';\n"
+        f"CREATE DATABASE {DATABASE} OWNER gnuhealth;\n"
+    )
+    words = ["psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"]
+    run(["runuser", "-u", "postgres", "--", *words], input=sql.encode())

@@ -1,0 +1,182 @@
+"""What only GNU Health can tell: its release, its records as people see them, who is let in.
+
+A version that answers is no health: old code on a migrated database answers one too. So the
+verifier logs in as people do, counts, and reads. What it reads is compared field by field with the
+baseline, as digests under its own password, which no journal holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from httpx import codes
+
+from orchestrator.verify.model import CheckRequest
+from orchestrator.verify.outcome import Unknown
+from orchestrator.verify.plugin import Record
+from orchestrator.verify.site import Site
+from orchestrator.wire.errors import Declined
+from orchestrator.wire.tryton import TrytonClient
+
+SCRIPTS = "/var/lib/wardship/changes/{}/scripts"
+#: Run on the host with what the role laid there: the release that answers, and the database's name.
+ASK = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import gnuhealth_host as here, gnuhealth_product as product
+names = here.settings()
+try:
+    product.require_database(names, sys.argv[2])
+    told = ""
+except here.ProblemError as problem:
+    told = str(problem)
+print(json.dumps([product.running(names), names["database"], told]))
+"""
+#: Model → its kind in the census, and the fields that every series of releases has.
+READ = {
+    "gnuhealth.patient": (
+        "patients",
+        ("rec_name", "puid", "lastname", "gender", "dob", "deceased", "blood_type",
+         "critical_info"),
+    ),
+    "gnuhealth.imaging.test.request": (
+        "orders",
+        ("request", "request_line", "date", "state", "urgent", "comment", "patient.rec_name",
+         "requested_test.rec_name", "doctor.rec_name"),
+    ),
+}  # fmt: skip
+SAMPLE = 20
+#: An account of GNU Health's own demonstration data.
+DEMO = ("demo_doctor", "gnusolidario")
+
+
+@pytest.fixture
+def server(site: Site, request_: CheckRequest) -> Iterator[TrytonClient]:
+    """The server, nobody logged in."""
+    database = _asked(site, request_)[1]
+    with TrytonClient(site.web_target.url, database=database) as client:
+        yield client
+
+
+@pytest.fixture
+def ris(server: TrytonClient, site: Site) -> TrytonClient:
+    """The server, with the verifier logged in."""
+    server.log_in(site.web_target.user or "", _password(site))
+    return server
+
+
+def test_gnuhealth_release(site: Site, request_: CheckRequest, record: Record) -> None:
+    """The release that runs is the one that was ordered, by where its process lies."""
+    running, _, _ = _asked(site, request_)
+    record.show(f"release {running}")
+    assert running == request_.release, f"{running} runs, ordered is {request_.release}"
+
+
+def test_gnuhealth_database(site: Site, request_: CheckRequest) -> None:
+    """The database is of the release that runs: other code would write to it and not read it."""
+    told = _asked(site, request_)[2]
+    assert not told, told
+
+
+def test_gnuhealth_search(
+    ris: TrytonClient, site: Site, request_: CheckRequest, record: Record
+) -> None:
+    """Who logs in finds every patient and order, and reads of them what was read before."""
+    census = site.census_now() if request_.moment != "applied" else site.census_before()
+    read: dict[str, dict[str, str]] = {}
+    for model, (kind, fields) in READ.items():
+        known = census.records.get(kind, {})
+        found = ris.count(model, [["active", "in", [True, False]]] if kind == "patients" else [])
+        record.show(f"{kind}: {len(known)} in the census, {found} found")
+        assert found == len(known), f"{found} {kind} are found, {len(known)} are in the census"
+        wanted = _sample(site, request_, sorted(known, key=int), kind)
+        for one in ris.search(model, fields, domain=[["id", "in", wanted]]):
+            read[f"{kind} {one['id']}"] = _digests(one, fields, _password(site))
+        missing = [number for number in wanted if f"{kind} {number}" not in read]
+        assert not missing, f"{len(missing)} {kind} are found and cannot be read, e.g. {missing[0]}"
+    record.measure(read=read)
+    record.say(f"{len(read)} records were read field by field")
+    if request_.moment == "baseline":
+        return
+    before = site.baseline("gnuhealth-search").measures["read"]
+    assert isinstance(before, dict)
+    for name, fields_before in before.items():
+        assert isinstance(fields_before, dict)
+        now = read.get(name, {})
+        wrong = sorted(field for field, digest in fields_before.items() if now.get(field) != digest)
+        assert not wrong, f"{name} does not read as before in {', '.join(wrong)}"
+
+
+def test_gnuhealth_accounts(
+    server: TrytonClient, site: Site, request_: CheckRequest, record: Record
+) -> None:
+    """No demo account and no password that everybody knows is let in; roles are as before."""
+    script = f"{SCRIPTS.format(request_.change_set)}/accounts"
+    found = json.loads(site.host.run(script))
+    assert not found["demo"], f"demo accounts are active: {', '.join(found['demo'])}"
+    assert not found["known"], (
+        f"accounts have a password that everybody knows: {', '.join(found['known'])}"
+    )
+    assert _refuses(server, *DEMO), f"{DEMO[0]} is let in"
+    record.measure(roles=found["roles"])
+    record.say(f"{found['active']} accounts are active, none of them with a known password")
+    if request_.moment == "baseline":
+        return
+    before = site.baseline("gnuhealth-accounts").measures["roles"]
+    assert isinstance(before, list)
+    lost = set(map(str, before)) - set(found["roles"])
+    assert not lost, f"{len(lost)} roles of accounts are gone"
+
+
+def _asked(site: Site, request_: CheckRequest) -> list[str]:
+    """Release, database, and what is wrong between them, by the host; asked once."""
+    words = ["python3", "-IBc", ASK, SCRIPTS.format(request_.change_set), request_.release]
+    found: list[str] = site.once("gnuhealth", lambda: json.loads(site.host.run(*words)))
+    return found
+
+
+def _password(site: Site) -> str:
+    name = site.web_target.password_env
+    password = os.environ.get(name) if name else None
+    if not password or not site.web_target.user:
+        raise Unknown("no account is declared for the verifier under web")
+    return password
+
+
+def _sample(site: Site, request_: CheckRequest, known: list[str], kind: str) -> list[int]:
+    """Those of the baseline; at the baseline drawn anew."""
+    if request_.moment != "baseline":
+        before = site.baseline("gnuhealth-search").measures["read"]
+        assert isinstance(before, dict)
+        return [int(name.split()[1]) for name in before if name.split()[0] == kind]
+    drawn = random.Random(request_.seed).sample(known, min(SAMPLE, len(known)))  # noqa: S311
+    return [int(number) for number in drawn]
+
+
+def _digests(one: dict[str, Any], fields: tuple[str, ...], key: str) -> dict[str, str]:
+    """What is read of each field, as nobody can read it again."""
+    found = {}
+    for field in fields:
+        value: Any = one
+        for name in field.replace(".", ". ").split(" "):
+            value = value.get(name) if isinstance(value, dict) else None
+        said = json.dumps(value, sort_keys=True).encode()
+        found[field] = hmac.new(key.encode(), said, hashlib.sha256).hexdigest()[:16]
+    return found
+
+
+def _refuses(server: TrytonClient, user: str, password: str) -> bool:
+    try:
+        server.log_in(user, password)
+    except Declined as answer:
+        if answer.status != codes.UNAUTHORIZED:
+            raise
+        return True
+    return False

@@ -1,0 +1,129 @@
+#!/usr/bin/python
+"""Whether GNU Health on a host may be changed now: every reason against it. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ansible.module_utils import gnuhealth_product as product
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.gnuhealth_host import ProblemError
+
+DOCUMENTATION = r"""
+module: gnuhealth_precheck
+short_description: Refuse a change of GNU Health with every reason
+description: [Returns C(wardship.refusals), empty if there are none, and C(wardship.looked).]
+options:
+  change_dir: {type: path, required: true, description: [Directory of the change on the host.]}
+  names: {type: dict, required: true, description: [What is where on this host.]}
+  from_release: {type: str, required: true, description: [The release that must be current.]}
+  to_release: {type: str, required: true, description: [The release that must be staged.]}
+author: [wardship]
+"""
+
+SCRIPTS = ("stop", "migrate", "start", "census", "forget", "carry", "diagnose", "accounts")
+
+
+def staged(given):
+    """The new release, its configuration and the scripts are there."""
+    change, target = Path(given["change_dir"]), Path(given["names"]["root"], given["to_release"])
+    if not os.access(target / "bin" / "trytond", os.X_OK):
+        yield f"release {given['to_release']} is not staged in {target}"
+    for name in SCRIPTS:
+        if not os.access(change / "scripts" / name, os.X_OK):
+            yield f"the host script {name} is not staged"
+    if not (change / "files" / "gnuhealth" / "trytond.conf").is_file():
+        yield "the new configuration is not staged"
+
+
+def current(given):
+    """The host still runs what the plan starts from."""
+    link = Path(given["names"]["root"], "current")
+    found = link.resolve().name
+    if found != given["from_release"]:
+        yield f"{link} leads to {found}, the change starts from {given['from_release']}"
+
+
+def state_is_captured(given):
+    """What the product writes lies where a snapshot sees it."""
+    volumes = [Path(path).resolve() for path in given["names"]["volumes"].values()]
+    for path in product.writes_to(given["names"]):
+        real = Path(path).resolve()
+        if not any(volume in (real, *real.parents) for volume in volumes):
+            yield f"{path} is outside of every volume: a restore would not put it back"
+
+
+def nothing_else_goes_back(given):
+    """A restore puts the whole volume back: nobody else's data may live on it."""
+    names = given["names"]
+    known = {Path(path).resolve() for path in product.writes_to(names)}
+    known.add(Path(names["volumes"]["live"], product.RECORD))
+    for path in sorted(Path(names["volumes"]["live"]).iterdir()):
+        if path not in known:
+            yield f"{path} is no part of GNU Health, and a restore would put it back too"
+    listed = "select datname from pg_database where not datistemplate order by 1"
+    for name in product.psql(names, listed).split():
+        if name not in (names["database"], "postgres"):
+            yield f"the database {name} is no part of GNU Health, and a restore would put it back"
+
+
+def database_is_whole(given):
+    """The database is of the release that the change starts from, and lets the new one in."""
+    names = given["names"]
+    product.require_database(names, given["from_release"])
+    new = {**names, "configuration": str(Path(given["change_dir"], "files/gnuhealth/trytond.conf"))}
+    product.ask_database(new)
+
+
+def modules_are_known(given):
+    """What is activated there is still in the new release: it could not even start otherwise."""
+    there = Path(given["names"]["root"], given["to_release"], "site", "trytond")
+    asked = "select name from ir_module where state = 'activated' order by 1"
+    for name in product.psql(given["names"], asked).split():
+        if name not in ("ir", "res") and not (there / "modules" / name / "tryton.cfg").is_file():
+            yield f"the module {name} is activated, and release {given['to_release']} has none"
+
+
+def nothing_is_under_way(given):
+    """Nothing is cut off by a stop."""
+    yield from product.under_way(given["names"])
+
+
+RULES = (
+    staged,
+    current,
+    state_is_captured,
+    nothing_else_goes_back,
+    database_is_whole,
+    modules_are_known,
+    nothing_is_under_way,
+)
+
+
+def asked(rule, given):
+    """A rule's reasons; what could not be looked at is one too."""
+    try:
+        return list(rule(given) or ())
+    except (ProblemError, OSError, KeyError, ValueError) as error:
+        return [f"{rule.__name__.replace('_', ' ')} could not be learned: {error}"]
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "change_dir": {"type": "path", "required": True},
+            "names": {"type": "dict", "required": True},
+            "from_release": {"type": "str", "required": True},
+            "to_release": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    looked = [f"gnuhealth/{rule.__name__}" for rule in RULES]
+    refusals = [reason for rule in RULES for reason in asked(rule, module.params)]
+    module.exit_json(changed=False, wardship={"refusals": refusals, "looked": looked})
+
+
+if __name__ == "__main__":
+    main()
