@@ -52,6 +52,7 @@ check: venv ## What needs no root: lint, types, imports, unit, golden and comman
 
 bench: root venv ## The figures of docs/benchmarks.md, taken again, results in .bench (root, 40 minutes)
 	@$(BIN)/python -m tests.bench.plan
+	@$(BIN)/python -m tests.bench.census
 	@$(BIN)/python -m tests.bench.outage
 	@$(BIN)/python -m tests.bench.controller
 	@$(BIN)/python -m tests.bench.spool

@@ -3,6 +3,7 @@
 WardshipError(what, *, hint)
 ├ FleetError     10  the declaration is wrong            nothing changed
 ├ SurveyError    20  the truth could not be learned      nothing changed
+├ CensusError    25  two censuses differ                 nothing changed
 ├ PlanError      30  unsafe, stale or refused            nothing changed
 ├ RolloutError   40  failed, and was restored            as before
 └ RestoreError   50  could not be restored               needs a person
@@ -48,6 +49,12 @@ class SurveyError(WardshipError):
     """The truth about a host could not be learned."""
 
     exit_code = 20
+
+
+class CensusError(WardshipError):
+    """What was there before and what is there after are not the same; nothing was changed by us."""
+
+    exit_code = 25
 
 
 class PlanError(WardshipError):

@@ -27,8 +27,9 @@ def write_whole(
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(parts)
         partial.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        error.filename = str(path)  # a full disk does not name one
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a full disk does not name one
         raise

@@ -32,7 +32,7 @@ from orchestrator.errors import WardshipError
 from orchestrator.fleet.model import Model
 from orchestrator.playbooks.module_utils import wardship_masks
 
-Verb = Literal["survey", "stage", "precheck", "cleanup"]
+Verb = Literal["survey", "stage", "precheck", "cleanup", "census"]
 Status = Literal["done", "refused", "failed", "unreachable", "missing"]
 
 #: What our modules tell in words, wherever it stands in their findings.

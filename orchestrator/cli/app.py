@@ -21,7 +21,20 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from orchestrator.cli import backup, diff, fleet, init, lab, plan, role, run, status, steer, survey
+from orchestrator.cli import (
+    backup,
+    census,
+    diff,
+    fleet,
+    init,
+    lab,
+    plan,
+    role,
+    run,
+    status,
+    steer,
+    survey,
+)
 from orchestrator.cli.console import console
 from orchestrator.cli.context import Context
 from orchestrator.errors import MachineError, UsageError, WardshipError
@@ -33,7 +46,7 @@ INTERRUPTED = 130
 OF_A_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 #: Each module adds its commands. In the order in which they are shown.
-COMMANDS = (init, fleet, survey, backup, plan, diff, run, status, steer, role, lab)
+COMMANDS = (init, fleet, survey, census, backup, plan, diff, run, status, steer, role, lab)
 
 app = typer.Typer(
     name="wardship",

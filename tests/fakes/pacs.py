@@ -53,6 +53,10 @@ class Faults:
     called: str = ""
     #: Patients are not found by their names.
     nameless: bool = False
+    #: No more studies than this are told to one question; 0 is no limit.
+    limit: int = 0
+    #: Objects that are counted in their study and never listed.
+    hides: int = 0
 
 
 @dataclass
@@ -134,10 +138,29 @@ class FakePacs:
         if self.faults.find != SUCCESS:
             yield self.faults.find, None
             return
-        for study in self.studies(event.identifier):
-            yield PENDING, study
+        for answer in self.answers(event.identifier):
+            yield PENDING, answer
             if self.faults.hangs_up:
                 event.assoc.abort()
+
+    def answers(self, query: Dataset) -> list[Dataset]:
+        """What C-FIND gives, at each of the three levels."""
+        level = str(query.get("QueryRetrieveLevel"))
+        if level == "STUDY":
+            return self.studies(query)[: self.faults.limit or None]
+        found: dict[str, Dataset] = {}
+        for stored in self._matching(query)[self.faults.hides :]:
+            dataset, answer = stored.dataset(), Dataset()
+            answer.QueryRetrieveLevel = level
+            answer.StudyInstanceUID = dataset.StudyInstanceUID
+            answer.SeriesInstanceUID = dataset.SeriesInstanceUID
+            answer.Modality = dataset.Modality
+            if level == "IMAGE":
+                answer.SOPInstanceUID = stored.sop_instance
+                answer.SOPClassUID = stored.sop_class
+            key = stored.sop_instance if level == "IMAGE" else str(dataset.SeriesInstanceUID)
+            found[key] = answer
+        return list(found.values())
 
     def studies(self, query: Dataset) -> list[Dataset]:
         found: dict[str, Dataset] = {}
@@ -147,6 +170,7 @@ class FakePacs:
             answer.QueryRetrieveLevel = "STUDY"
             answer.StudyInstanceUID = dataset.StudyInstanceUID
             answer.PatientID = dataset.PatientID
+            answer.StudyDate = dataset.get("StudyDate", "")
             answer.PatientName = self.faults.called or dataset.PatientName
             answer.SOPClassesInStudy = stored.sop_class
             count = int(answer.get("NumberOfStudyRelatedInstances") or 0)
@@ -202,7 +226,9 @@ def _matches(dataset: Dataset, query: Dataset) -> bool:
         prefix = str(wanted).removesuffix("*") if str(wanted).endswith("*") else None
         if not (value in listed or (prefix is not None and value.startswith(prefix))):
             return False
-    return True
+    first, dash, last = str(query.get("StudyDate") or "").partition("-")
+    date = str(dataset.get("StudyDate") or "")
+    return not dash or (bool(date) and date >= first and (not last or date <= last))
 
 
 def dicomweb(pacs: FakePacs) -> httpx.MockTransport:

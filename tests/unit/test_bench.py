@@ -22,6 +22,15 @@ def test_the_bench_of_plans_gives_its_figures(tmp_path: Path) -> None:
     assert "| 1 facilities: peak | 1 |" in (tmp_path / "plan.md").read_text()
 
 
+def test_the_bench_of_censuses_gives_its_figures(tmp_path: Path) -> None:
+    small = ["--objects", "2000", "--rounds", "1", "--out", str(tmp_path)]
+    cost_of([sys.executable, "-m", "tests.bench.census", *small])
+    result = Result.model_validate(json.loads((tmp_path / "census.json").read_text()))
+    found = {row.what: row for row in result.rows}
+    assert found["2000 objects: reconcile"].beside in found
+    assert all(value > 0 for row in result.rows for value in row.values)
+
+
 def test_what_fails_has_no_figure() -> None:
     with pytest.raises(RuntimeError, match="exited 3"):
         cost_of([sys.executable, "-c", "raise SystemExit(3)"])
