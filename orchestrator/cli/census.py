@@ -110,23 +110,27 @@ def reconcile(
     from orchestrator.survey.allowed import read_allowed
     from orchestrator.survey.reconciled import reconcile as compared
 
-    first: list[tuple[Found, str | None]] = []
+    against: list[tuple[Found, str | None]] = []
+    allowed: list[tuple[Found, str | None]] = []
     rules = read_allowed(allow) if allow else ()
     with ExitStack() as stack:
         write = stack.enter_context(_Table(table)) if table else None
 
         def hear(found: Found, why: str | None) -> None:
-            if len(first) < reconciled_html.MOST:
-                first.append((found, why))
+            told = against if why is None else allowed
+            if len(told) < reconciled_html.MOST:
+                told.append((found, why))
             if write:
                 write(found, why)
 
         found = compared(Listing(before), Listing(after), allowed=rules, hear=hear)
     if page:
-        write_whole(page, [reconciled_html.to_html(found, first).encode()], mode=0o600)
-    console.answer(found, _lines(found, first))
-    files = ", ".join(str(path) for path in (table, page) if path)
-    kept = f"; all of it is in {files}" if files else ""
+        shown = [*against, *allowed]
+        text = reconciled_html.to_html(found, shown, table=table.name if table else None)
+        write_whole(page, [text.encode()], mode=0o600)
+    console.answer(found, _lines(found, against))
+    kept = f"; all of them are in {table}" if table else ""
+    kept += f"; to print and to sign: {page}" if page else ""
     if not found.is_whole:
         raise CensusError(
             f"{sum(found.differences.values())} differences between {before.name} and"
@@ -170,14 +174,16 @@ def _taken(path: Path, counts: Counts) -> Iterator[str]:
             f" {counts.instances} objects, {counts.content} of them fetched"
         )
         yield "  " + ", ".join(f"{name} {number}" for name, number in counts.modalities.items())
+        if counts.uncounted:
+            yield f"  {counts.uncounted} studies whose number of objects it does not tell"
     if counts.records:
         yield "  " + ", ".join(f"{number} {kind}" for kind, number in counts.records.items())
     if not counts.studies and not counts.records:
         yield "  empty"
 
 
-def _lines(found: Reconciled, first: list[tuple[Found, str | None]]) -> Iterator[str]:
-    from orchestrator.report.reconciled_html import named, share
+def _lines(found: Reconciled, against: list[tuple[Found, str | None]]) -> Iterator[str]:
+    from orchestrator.report.reconciled_html import share
     from orchestrator.survey.reconciled import kind
 
     for head, counts in ((found.before, found.counts_before), (found.after, found.counts_after)):
@@ -195,8 +201,13 @@ def _lines(found: Reconciled, first: list[tuple[Found, str | None]]) -> Iterator
         yield f"  {name}: {number}"
     for name, number in found.allowed.items():
         yield f"  {name}: {number} (allowed)"
-    against = [one for one, why in first if why is None]
-    for one in against[:_SHOWN]:
-        yield f"    {kind(one)}: {named(one)}"
+    for one, _ in against[:_SHOWN]:
+        yield f"    {kind(one)}: {one.instance or one.series or one.study or one.key}"
+    for head, counts in ((found.before, found.counts_before), (found.after, found.counts_after)):
+        if counts.uncounted:
+            yield (
+                f"  {head.source} did not say of {counts.uncounted} studies how many objects"
+                " they have: whether they are listed whole is not known"
+            )
     for why in found.unused:
         yield f"  allowed and not found: {why}"

@@ -18,6 +18,7 @@ TITLES = {
     "dicomweb": "Web viewers see what workstations see",
     "census": "Nothing that was stored is lost or changed",
     "retrieve": "Images open as before",
+    "records": "Every patient and order is there and says what it said",
 }
 OWN = "What the product's own role looks at"
 

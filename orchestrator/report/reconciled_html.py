@@ -19,8 +19,13 @@ from orchestrator.survey.reconciled import Reconciled, kind
 MOST = 1000
 
 
-def to_html(found: Reconciled, shown: Sequence[tuple[Found, str | None]]) -> str:
-    """The page; ``shown``: the first differences, each with the reason why it is allowed."""
+def to_html(
+    found: Reconciled, shown: Sequence[tuple[Found, str | None]], *, table: str | None = None
+) -> str:
+    """The page; ``shown``: the first differences, each with the reason why it is allowed.
+
+    ``table``: the file that has all of them.
+    """
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resources.templates()),
         autoescape=True,
@@ -35,6 +40,7 @@ def to_html(found: Reconciled, shown: Sequence[tuple[Found, str | None]]) -> str
         ("Series", before.series, after.series),
         ("Objects", before.instances, after.instances),
         ("Patients", before.patients, after.patients),
+        ("Studies whose number of objects is not told", before.uncounted, after.uncounted),
         *_by_name("Objects of modality", before.modalities, after.modalities),
         *_by_name("Records:", before.records, after.records),
     ]
@@ -42,6 +48,7 @@ def to_html(found: Reconciled, shown: Sequence[tuple[Found, str | None]]) -> str
         found=found,
         rows=[row for row in rows if row[1] or row[2]],
         shown=shown,
+        table=table,
         total=sum(found.differences.values()) + sum(found.allowed.values()),
     )
 

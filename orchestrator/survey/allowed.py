@@ -13,7 +13,11 @@ from pydantic import Field, ValidationError, model_validator
 from orchestrator.errors import SurveyError
 from orchestrator.fleet.model import Model, Text
 from orchestrator.fleet.yamlfile import Document, read_yaml
+from orchestrator.survey.listing_dicom import ATTRIBUTES
 from orchestrator.survey.reconcile import Found, What
+
+#: What two archives may tell otherwise of every study; what else is another needs its UID.
+_TOLD = frozenset({*ATTRIBUTES})
 
 
 class Allowed(Model):
@@ -30,8 +34,10 @@ class Allowed(Model):
 
     @model_validator(mode="after")
     def _is_about_something(self) -> Self:
+        if self.key and not self.record:
+            raise ValueError("names a key and not of what record, expected both")
         named = (self.study, self.series, self.instance, self.key)
-        is_about_a_field = self.what == "changed" and self.field
+        is_about_a_field = self.what == "changed" and self.field in _TOLD
         if self.what != "added" and not is_about_a_field and not any(named):
             raise ValueError(f"allows anything to be {self.what}, expected a study, series, "
                              "instance or key")  # fmt: skip

@@ -1,9 +1,9 @@
 """A census on disk: every study, series, object and record, one line each, in order, sealed.
 
 JSON lines: a head, the studies in order of their UIDs, the records in order of kind and key, an end
-with the counts and the SHA-256 of everything before it. It is written and read as a stream, so the
-largest archive needs no more memory than its largest study. A listing that was cut off or touched
-is refused. What people are called is in it only as a digest under a key that the fleet keeps.
+with the counts and the SHA-256 of everything before it. It is written and read as a stream, so two
+of them are compared in no more memory than the largest study needs. A listing that was cut off or
+touched is refused. What people are called is in it only as a digest under a key that is kept.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class ListedStudy(Model):
     """A study of one patient. ``said``: attribute → digest of its value, if it has one.
 
     ``content``: SOP Instance UID → digests of header and pixels, of those that were retrieved.
+    ``is_counted``: the archive itself said that these are all of its objects.
     """
 
     study: str
@@ -53,6 +54,7 @@ class ListedStudy(Model):
     said: dict[str, str] = Field(default_factory=dict)
     series: tuple[ListedSeries, ...]
     content: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    is_counted: bool = True
 
     @property
     def count(self) -> int:
@@ -76,6 +78,8 @@ class Counts(Model):
     instances: int = 0
     patients: int = 0
     content: int = 0
+    #: Studies of which the archive did not say how many objects they have.
+    uncounted: int = 0
     modalities: dict[str, int] = Field(default_factory=dict)
     records: dict[str, int] = Field(default_factory=dict)
 
@@ -114,6 +118,7 @@ class _Tally:
         self._numbers["studies"] += 1
         self._numbers["series"] += len(entry.series)
         self._numbers["content"] += len(entry.content)
+        self._numbers["uncounted"] += not entry.is_counted
         for series in entry.series:
             self._numbers["instances"] += len(series.instances)
             self._modalities[series.modality] += len(series.instances)

@@ -60,27 +60,41 @@ class DicomLister:
             SurveyError: what it answers does not fit together.
         """
         found = self._all_studies()
-        share = self._retrieve / max(1, sum(_said_count(each) or 0 for each in found.values()))
+        share = self._retrieve / max(1, self._count(found)) if self._retrieve else 0.0
         for number, uid in enumerate(sorted(found), start=1):
             yield self._study(uid, found[uid], share)
             self._heard(number, len(found))
 
+    def _count(self, found: dict[str, list[Dataset]]) -> int:
+        """How many objects there are; of studies of which it is not told, by listing them."""
+        said = {uid: _said_count(answers) for uid, answers in found.items()}
+        listed = (len(self._series(uid)[1]) for uid, count in said.items() if count is None)
+        return sum(count for count in said.values() if count is not None) + sum(listed)
+
     def _all_studies(self) -> dict[str, list[Dataset]]:
         """Study UID → its answers; more than one where the study has several patients."""
         found = self._ask_studies({})
+        if not self._left_out(found):
+            return found
+        # What came meanwhile is in a second answer; what a limit leaves out is not.
+        if left_out := self._left_out(again := self._ask_studies({})):
+            raise SurveyError(
+                f"{self._finder.peer} leaves studies out when asked for all of them,"
+                f" such as {min(left_out)}",
+                hint="raise its limit on query results, then take the census again",
+            )
+        return again
+
+    def _left_out(self, found: dict[str, list[Dataset]]) -> set[str]:
+        """Studies that a question for the older or the newer half finds beside these."""
         dates = sorted({str(each.get("StudyDate") or "") for one in found.values() for each in one})
         known = [date for date in dates if len(date) == 8 and date.isdigit()]
-        if len(known) > 1:
-            middle = known[len(known) // 2]
-            for dated in (f"-{known[len(known) // 2 - 1]}", f"{middle}-"):
-                left_out = self._ask_studies({"StudyDate": dated}).keys() - found.keys()
-                if left_out:
-                    raise SurveyError(
-                        f"{self._finder.peer} leaves studies out when asked for all of them,"
-                        f" such as {min(left_out)}",
-                        hint="raise its limit on query results, then take the census again",
-                    )
-        return found
+        if len(known) < 2:
+            return set()
+        middle = len(known) // 2
+        older, newer = f"-{known[middle - 1]}", f"{known[middle]}-"
+        halves = (self._ask_studies({"StudyDate": dated}) for dated in (older, newer))
+        return {uid for half in halves for uid in half.keys() - found.keys()}
 
     def _ask_studies(self, wanted: dict[str, str]) -> dict[str, list[Dataset]]:
         keys = dict.fromkeys(("StudyInstanceUID", "PatientID", *ATTRIBUTES, _COUNT), "")
@@ -93,7 +107,7 @@ class DicomLister:
         series, classes = self._series(uid)
         said, listed = _said_count(answers), sum(len(each.instances) for each in series)
         if said not in (None, listed):
-            # It may have grown since the first question.
+            # It may have grown since the first question, or be gone.
             answers = self._ask_studies({"StudyInstanceUID": uid}).get(uid, [])
             series, classes = self._series(uid)
             said, listed = _said_count(answers), sum(len(each.instances) for each in series)
@@ -112,6 +126,7 @@ class DicomLister:
                 if any(values := _values(answers, name))
             },
             series=series,
+            is_counted=said is not None,
             content={
                 sop: self._content(uid, of, sop, sop_class)
                 for sop, (of, sop_class) in sorted(classes.items())
@@ -152,7 +167,8 @@ class DicomLister:
                 hint="look at the archive's own log",
             )
         found = objects[0].fingerprint()
-        return found.header[:32], found.pixels[:32]
+        header = self._digest("header", [found.header], size=16)
+        return header, self._digest("pixels", [found.pixels], size=16)
 
     def _digest(self, name: str, values: Sequence[str], *, size: int) -> str:
         said = "\0".join((name, *values)).encode()
@@ -177,7 +193,9 @@ def _uid(answer: Dataset, keyword: str) -> str:
 def _said_count(answers: Sequence[Dataset]) -> int | None:
     """How many objects the archive says a study has; None where it does not say."""
     found = [each.get(_COUNT) for each in answers]
-    return sum(int(each) for each in found) if all(each is not None for each in found) else None
+    if not found or any(each in (None, "") for each in found):
+        return None
+    return sum(int(each) for each in found)
 
 
 def _values(answers: Sequence[Dataset], keyword: str) -> list[str]:

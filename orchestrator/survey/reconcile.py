@@ -44,7 +44,7 @@ class Comparison:
         if before.head.key != after.head.key:
             raise SurveyError(
                 f"{before.path} and {after.path} were taken under different keys",
-                hint="take both with the same fleet directory: wardship census",
+                hint="take both from the same fleet directory, or records from the same host",
             )
         self._before, self._after = before, after
         self.contents = 0

@@ -66,7 +66,8 @@ def take_archive(fleet: Fleet, peer: Peer, *, retrieve: int, heard: Heard) -> di
     Raises:
         SurveyError: it could not be listed whole.
     """
-    return _archive(fleet, peer.ae_title, peer, retrieve=retrieve, heard=heard)
+    name = f"{peer.ae_title}@{peer.address}:{peer.port}"
+    return _archive(fleet, name, peer, retrieve=retrieve, heard=heard)
 
 
 def any_archive(words: str, *, calling: str) -> Peer:
@@ -131,7 +132,7 @@ def _written(
     now = datetime.now(UTC)
     directory = fleet.state / "census"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = directory / f"{name}-{now:%Y%m%dT%H%M%S}.jsonl"
+    path = directory / f"{re.sub('[^A-Za-z0-9.-]', '_', name)}-{now:%Y%m%dT%H%M%S}.jsonl"
     head = ListingHead(source=name, how=how, taken_at=now, key=key)
     return {path: write_listing(path, head, entries)}
 

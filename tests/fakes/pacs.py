@@ -57,6 +57,8 @@ class Faults:
     limit: int = 0
     #: Objects that are counted in their study and never listed.
     hides: int = 0
+    #: How many objects a study has is not told.
+    uncounted: bool = False
 
 
 @dataclass
@@ -175,6 +177,8 @@ class FakePacs:
             answer.SOPClassesInStudy = stored.sop_class
             count = int(answer.get("NumberOfStudyRelatedInstances") or 0)
             answer.NumberOfStudyRelatedInstances = count + 1
+        for answer in found.values() if self.faults.uncounted else ():
+            del answer.NumberOfStudyRelatedInstances
         return list(found.values())
 
     def _matching(self, query: Dataset) -> list[StoredObject]:

@@ -39,7 +39,9 @@ def wait_for(
 
 
 class Controlled:
-    """One host of a lab, and the fleet that declares it."""
+    """One host of a lab, and the fleet that declares it. ``patience``: of a command, in seconds."""
+
+    patience = LONG
 
     def __init__(self, lab: Lab, host: str, *, facility: str, fleet: Path) -> None:
         self.lab, self.host, self.facility, self.fleet = lab, host, facility, fleet
@@ -57,7 +59,7 @@ class Controlled:
         """Run a command to its end."""
         return subprocess.run(
             self.argv(*arguments),
-            cwd=CHECKOUT, capture_output=True, text=True, timeout=LONG, check=False,
+            cwd=CHECKOUT, capture_output=True, text=True, timeout=self.patience, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
 

@@ -36,6 +36,9 @@ with TrytonClient(url, database="gnuhealth", timeout=60) as ris:
 class Ris(Controlled):
     """The one RIS of a lab."""
 
+    #: A migration alone takes a minute, and three where others work on the machine.
+    patience = 900.0
+
     def __init__(self, radiology: Radiology) -> None:
         super().__init__(
             radiology.lab, RIS_HOST.name, facility=FACILITY, fleet=radiology.fleet_directory
@@ -57,6 +60,13 @@ class Ris(Controlled):
     def break_(self, fault: str) -> None:
         """Arm a fault: it comes with the next release's start."""
         ris_faults.break_(self.run, fault)
+
+    def census(self) -> str:
+        """A listing of the records, taken now."""
+        done = self.wardship("census", self.facility, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        (one,) = json.loads(done.stdout)["taken"]
+        return str(one["listing"])
 
     def read(self) -> list[Any]:
         """Tryton's version, every patient, every order, as a person's client gets them."""

@@ -43,10 +43,12 @@ def ris(hospital: Ris) -> Ris:
 
 
 def test_a_migration_is_committed_and_put_back_on_demand(ris: Ris) -> None:
-    before = ris.read()
+    before, counted = ris.read(), ris.census()
     done = ris.wardship("run", ris.plan())
     assert done.returncode == 0, done.stdout + done.stderr
     ris.assert_serves("5.0.6")
+    compared = ris.wardship("reconcile", counted, ris.census())
+    assert compared.returncode == 0, compared.stdout + compared.stderr
     version, patients, orders = ris.read()
     assert version.startswith("7.0.")
     assert [one["puid"] for one in patients] == [one["puid"] for one in before[1]]
@@ -65,7 +67,7 @@ def test_a_migration_that_is_killed_is_put_back_and_never_resumed(ris: Ris) -> N
         try:
             wait_for("a migration half way", lambda: _is_migrating(ris))
             ris.run(["pkill", "-KILL", "-f", "trytond-admin"])
-            output, _ = controller.communicate(timeout=480)
+            output, _ = controller.communicate(timeout=ris.patience)
         finally:
             controller.kill()
     assert controller.returncode == 40, output
@@ -73,6 +75,7 @@ def test_a_migration_that_is_killed_is_put_back_and_never_resumed(ris: Ris) -> N
     ris.assert_as_before(before)
 
 
+@pytest.mark.full
 def test_a_host_that_crashes_in_the_migration_serves_the_old_release(ris: Ris) -> None:
     before = ris.read()
     with ris.start("run", ris.plan()) as controller:
@@ -81,7 +84,7 @@ def test_a_host_that_crashes_in_the_migration_serves_the_old_release(ris: Ris) -
             ris.lab.crash(ris.host)
             ris.lab.boot(ris.host)
             ris.lab.wait_ssh(ris.host)
-            output, _ = controller.communicate(timeout=480)
+            output, _ = controller.communicate(timeout=ris.patience)
         finally:
             controller.kill()
     assert controller.returncode == 40, output
@@ -110,6 +113,24 @@ def test_a_broken_release_is_put_back(fault: str, ris: Ris) -> None:
         assert "apply" in record.cause, record.cause
     if fault == "old-code":
         assert "4.4.1" in record.cause, record.cause
+
+
+@pytest.mark.full
+def test_what_was_written_since_a_commit_is_told_when_it_is_put_back(ris: Ris) -> None:
+    before = ris.read()
+    assert ris.wardship("run", ris.plan()).returncode == 0
+    order = "update gnuhealth_imaging_test_request set comment = 'new', write_date = now()"
+    words = ["psql", "-XqAt", "-d", "gnuhealth", "-c", f"{order} where id = 1"]
+    ris.run(["runuser", "-u", "postgres", "--", *words])
+    change = ris.the_record().change_set.id
+    back = ris.wardship("restore", change, "--reason", "the radiologists want it back")
+    assert back.returncode == 50, back.stdout + back.stderr
+    assert "gnuhealth_imaging_test_request (changed)" in ris.the_record().cause
+    # A second try does not know more, and must not say that nothing was written.
+    assert ris.wardship("restore", change, "--reason", "again").returncode == 50
+    cleared = ris.wardship("clear", change, "--reason", "entered anew by hand")
+    assert cleared.returncode == 0, cleared.stdout + cleared.stderr
+    ris.assert_as_before(before)
 
 
 @pytest.mark.full

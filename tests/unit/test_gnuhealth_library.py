@@ -15,6 +15,7 @@ from tests.unit.role_modules import ROOT, load
 
 UTILS = ROOT / "roles/gnuhealth/module_utils"
 host: Any = load(UTILS / "gnuhealth_host.py", "ansible.module_utils.gnuhealth_host")
+database: Any = load(UTILS / "gnuhealth_database.py", "ansible.module_utils.gnuhealth_database")
 product: Any = load(UTILS / "gnuhealth_product.py", "ansible.module_utils.gnuhealth_product")
 records: Any = load(UTILS / "gnuhealth_records.py", "ansible.module_utils.gnuhealth_records")
 CONFIGURATION = """[database]
@@ -115,13 +116,13 @@ def test_a_database_that_no_snapshot_here_would_hold_is_refused(
 ) -> None:
     Path(names["configuration"]).write_text(CONFIGURATION.format(uri=uri))
     with pytest.raises(host.ProblemError, match=told):
-        product.address(names)
+        database.address(names)
 
 
 def test_the_password_of_the_database_may_hold_anything(names: dict[str, Any]) -> None:
     uri = "postgresql://gnuhealth:a%2Fb%40c@127.0.0.1:5433/"
     Path(names["configuration"]).write_text(CONFIGURATION.format(uri=uri))
-    found = product.address(names)
+    found = database.address(names)
     assert (found["PGPASSWORD"], found["PGPORT"]) == ("a/b@c", "5433")
 
 
@@ -181,7 +182,7 @@ def test_a_record_that_is_there_twice_is_no_census() -> None:
 
 def test_a_key_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"short")
-    with pytest.raises(host.ProblemError, match="remove it"):
+    with pytest.raises(host.ProblemError, match="is no key"):
         records.key(tmp_path / "key")
 
 
@@ -190,3 +191,63 @@ def test_the_census_asks_for_the_column_of_its_series() -> None:
         asked = records.statements(column)
         assert f"y.id = p.{column}" in asked["patients"], series
         assert set(asked) >= {"patients", "orders", "results", "accounts"}
+
+
+def carried(
+    change: Path, before: dict[str, list[str]] | None, after: dict[str, list[str]] | None
+) -> subprocess.CompletedProcess[str]:
+    """The script after a reversal; None: it was not counted."""
+    (change / "reversal.json").write_text("{}")
+    for name, counted in (("migrated", before), ("reversal", after)):
+        if counted is not None:
+            (change / f"written-{name}.json").write_text(json.dumps(counted))
+    scripts = change / "scripts"
+    scripts.mkdir()
+    for source in (UTILS / "gnuhealth_host.py", ROOT / "roles/gnuhealth/templates/host/carry"):
+        (scripts / source.name).write_bytes(source.read_bytes())
+    argv = [sys.executable, "-IB", str(scripts / "carry")]
+    given = {"WARDSHIP_DIR": str(change), "WARDSHIP_FAILED_LIVE": "/data/.wardship/failed"}
+    return subprocess.run(argv, env=given, capture_output=True, text=True, check=False)
+
+
+COUNTED = {"gnuhealth_patient": ["24", "2026-03-01"], "gnuhealth_prescription_order": ["0", ""]}
+
+
+def test_a_reversal_with_nothing_written_is_well(tmp_path: Path) -> None:
+    done = carried(tmp_path, COUNTED, COUNTED)
+    assert (done.returncode, done.stdout) == (0, "nothing was written since the commit\n")
+
+
+def test_a_reversal_tells_every_table_that_people_wrote_to(tmp_path: Path) -> None:
+    later = {
+        "gnuhealth_patient": ["24", "2026-03-02"],
+        "gnuhealth_prescription_order": ["40", "2026-03-02"],
+        "gnuhealth_lab": ["1", ""],
+    }
+    done = carried(tmp_path, COUNTED | {"gnuhealth_lab": ["2", ""]}, later)
+    assert done.returncode == 1
+    for words in ("gnuhealth_lab (-1 rows)", "gnuhealth_patient (changed)", "order (+40 rows)"):
+        assert words in done.stderr
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, COUNTED), (COUNTED, None)])
+def test_a_reversal_that_could_not_count_says_so(
+    before: dict[str, list[str]] | None, after: dict[str, list[str]] | None, tmp_path: Path
+) -> None:
+    done = carried(tmp_path, before, after)
+    assert done.returncode == 1
+    assert "is not known, it is in /data/.wardship/failed" in done.stderr
+
+
+def test_what_a_program_complains_of_is_kept_and_its_last_line_told(tmp_path: Path) -> None:
+    argv = ["setpriv", "--", sys.executable, "-c", "import sys; sys.exit('first\\nlast')"]
+    with pytest.raises(host.ProblemError, match=r"^python[\d.]*: last$"):
+        host.run(argv, keep=tmp_path / "kept")
+    assert (tmp_path / "kept").read_text().split() == ["first", "last"]
+    assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
+
+
+def test_a_key_of_one_change_is_no_others(tmp_path: Path) -> None:
+    one, other = (records.key_of(name, tmp_path / "key") for name in ("a", "b"))
+    assert one != other
+    assert records.key_of("a", tmp_path / "key") == one

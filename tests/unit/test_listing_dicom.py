@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from pydicom import Dataset
 
 from orchestrator.errors import SurveyError
 from orchestrator.survey.listing import ListedStudy
@@ -86,6 +87,30 @@ def test_an_archive_that_limits_its_answers_is_found_out(pacs: FakePacs) -> None
     pacs.faults.limit = 2
     with pytest.raises(SurveyError, match="leaves studies out"):
         listed(pacs)
+
+
+def test_a_study_that_arrives_meanwhile_is_listed_and_blames_nobody(pacs: FakePacs) -> None:
+    whole = pacs.studies
+    answers = iter([1, 2])
+
+    def late(query: Dataset) -> list[Dataset]:
+        """The first question finds one study less than all others."""
+        found = whole(query)
+        return found[:-1] if next(answers, None) == 1 else found
+
+    pacs.studies = late  # type: ignore[method-assign]
+    try:
+        assert len(listed(pacs)) == 3
+    finally:
+        del pacs.studies
+
+
+def test_where_no_study_tells_its_number_of_objects_that_is_said(pacs: FakePacs) -> None:
+    pacs.faults.uncounted = True
+    studies = listed(pacs, retrieve=2)
+    assert not any(study.is_counted for study in studies)
+    # A sample of about two of six, and never all of them.
+    assert sum(len(study.content) for study in studies) < len(pacs.objects)
 
 
 def test_a_study_that_lists_less_than_it_says_is_refused(pacs: FakePacs) -> None:

@@ -85,6 +85,21 @@ def modules_are_known(given):
             yield f"the module {name} is activated, and release {given['to_release']} has none"
 
 
+def records_can_be_counted(given):
+    """The modules are activated whose records are compared."""
+    yield from product.missing_modules(given["names"])
+
+
+def nobody_else_is_connected(given):
+    """Whoever else is connected would go on writing while the database is changed."""
+    names = given["names"]
+    own = product.processes_of(names)
+    for pid, words in product.programs_below(names["root"]):
+        if pid not in own:
+            yield f"process {pid} runs a release beside {names['services'][-1]}: {words}"
+    yield from product.strangers(names)
+
+
 def nothing_is_under_way(given):
     """Nothing is cut off by a stop."""
     yield from product.under_way(given["names"])
@@ -97,6 +112,8 @@ RULES = (
     nothing_else_goes_back,
     database_is_whole,
     modules_are_known,
+    records_can_be_counted,
+    nobody_else_is_connected,
     nothing_is_under_way,
 )
 

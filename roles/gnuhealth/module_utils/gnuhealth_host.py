@@ -34,21 +34,24 @@ def environment(name):
         raise ProblemError(f"{name} is not set: call this through wardship-host") from None
 
 
-def run(argv, timeout=120, **options):
-    """The output of a program.
+def run(argv, timeout=120, keep=None, **options):
+    """The output of a program; ``keep``: where all that it complains of is kept, for root only.
 
     Raises:
         ProblemError: it failed, with the last line of its complaint.
     """
+    name = argv[argv.index("--") + 1] if "--" in argv else argv[0]
     try:
         ended = subprocess.run(
             argv, check=False, capture_output=True, text=True, timeout=timeout, **options
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ProblemError(f"{argv[0]}: {error}") from error
+        raise ProblemError(f"{name}: {type(error).__name__}") from error
+    if keep and ended.stderr:
+        write_atomically(keep, ended.stderr)
     if ended.returncode:
         lines = (ended.stderr or ended.stdout).strip().splitlines() or ["no reason given"]
-        raise ProblemError(f"{' '.join(argv[:3])}: {lines[-1]}")
+        raise ProblemError(f"{Path(name).name}: {lines[-1]}")
     return ended.stdout
 
 

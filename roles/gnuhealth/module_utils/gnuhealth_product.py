@@ -8,141 +8,27 @@ lies, and a migration leaves its own record beside the attachments, where a rest
 
 from __future__ import annotations
 
-import configparser
 import json
 import os
 import re
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 try:
-    from ansible.module_utils.gnuhealth_host import (
-        ProblemError,
-        forget_failure,
-        run,
-        unit,
-        until,
-        write_atomically,
-    )
+    from ansible.module_utils.gnuhealth_database import ask_database as ask_database
+    from ansible.module_utils.gnuhealth_database import configuration, psql
+    from ansible.module_utils.gnuhealth_host import ProblemError, run, unit, write_atomically
 except ImportError:  # beside the host scripts
-    from gnuhealth_host import (
-        ProblemError,
-        forget_failure,
-        run,
-        unit,
-        until,
-        write_atomically,
-    )
+    from gnuhealth_database import ask_database as ask_database
+    from gnuhealth_database import configuration, psql
+    from gnuhealth_host import ProblemError, run, unit, write_atomically
 
 #: Series of releases → the column of a patient that names the party (4.4 and 5.0 differ in it).
 SERIES = {"4.4": "name", "5.0": "party"}
 #: Accounts that GNU Health's own installation makes for demonstrations.
 DEMO = "demo\\_%"
 RECORD = "wardship-database.json"
-
-
-def configuration(names):
-    """``trytond.conf``, section by section."""
-    parser = configparser.RawConfigParser(interpolation=None)
-    path = Path(names["configuration"])
-    try:
-        with path.open(encoding="utf-8") as file:
-            parser.read_file(file)
-    except (OSError, configparser.Error) as error:
-        raise ProblemError(f"{path} cannot be read: {type(error).__name__}") from error
-    return {section: dict(parser.items(section)) for section in parser.sections()}
-
-
-def address(names):
-    """Where the database is, by the configuration's URI (libpq's words); on this host only."""
-    found = urlsplit(configuration(names).get("database", {}).get("uri", ""))
-    host = found.hostname or ""
-    if found.scheme != "postgresql":
-        raise ProblemError(f"{names['configuration']} names no database in PostgreSQL")
-    if host not in ("", "127.0.0.1", "localhost", "::1"):
-        raise ProblemError(f"the database is on {host}, a snapshot here would not hold it")
-    return {
-        "PGHOST": host,
-        "PGPORT": str(found.port or 5432),
-        "PGUSER": unquote(found.username or ""),
-        "PGPASSWORD": unquote(found.password or ""),
-    }
-
-
-def psql(names, statement, database=None, timeout=660):
-    """What PostgreSQL answers its own account, as lines of CSV without a header."""
-    # A lock that is held must end this with a reason, not hold up the clinic.
-    limits = "PGOPTIONS=-c lock_timeout=20s -c statement_timeout=600s"
-    words = ["psql", "-XqAt", "--csv", "-v", "ON_ERROR_STOP=1", "-p", address(names)["PGPORT"]]
-    asked = [*words, "-d", database or names["database"], "-c", statement]
-    return run(["runuser", "-u", "postgres", "--", "env", limits, *asked], timeout=timeout, cwd="/")
-
-
-def start_database(names):
-    """Start PostgreSQL, and wait until it answers its own account.
-
-    Raises:
-        ProblemError: it did not within the time that a start may take.
-    """
-    service = names["services"][0]
-    forget_failure(service)
-    run(["systemctl", "start", service], timeout=names["start_seconds"])
-    if unit(service).get("ActiveState") != "active":
-        # One that is held is passed over without an error.
-        raise ProblemError(f"{service} did not start: it is {unit(service).get('ActiveState')}")
-    _until_it_answers(names)
-
-
-@contextmanager
-def database_alone(names):
-    """PostgreSQL without its unit, which is held until the release starts; stopped at the end.
-
-    Raises:
-        ProblemError: it did not start, or did not stop.
-    """
-    version, name = cluster(names)
-    control = ["pg_ctlcluster", "--skip-systemctl-redirect"]
-    run([*control, version, name, "start"], timeout=names["start_seconds"])
-    try:
-        _until_it_answers(names)
-        yield
-    finally:
-        run([*control, "--mode", "fast", version, name, "stop"], timeout=600)
-
-
-def cluster(names):
-    """Version and name of PostgreSQL's cluster."""
-    version, _, name = names["services"][0][len("postgresql@") : -len(".service")].partition("-")
-    return version, name
-
-
-def _until_it_answers(names):
-    last = []
-
-    def answers():
-        try:
-            return psql(names, "select 1", database="postgres", timeout=30)
-        except ProblemError as problem:
-            last[:] = [problem]
-            return None
-
-    if not until(answers, names["start_seconds"]):
-        raise ProblemError(f"PostgreSQL did not answer: {last[0]}")
-
-
-def ask_database(names):
-    """Log in at the database as GNU Health will: it answers and fails only later if it cannot."""
-    given = {name: value for name, value in address(names).items() if value}
-    environment = {**os.environ, **given, "PGCONNECT_TIMEOUT": "20"}
-    account = ["runuser", "-u", names["user"], "--"] if "PGHOST" not in given else []
-    try:
-        asked = [*account, "psql", "-XAtwqc", "select 1", "-d", names["database"]]
-        run(asked, timeout=30, env=environment, cwd="/")
-    except ProblemError as problem:
-        raise ProblemError(f"the database does not let GNU Health in: {problem}") from problem
 
 
 def version(names):
@@ -246,6 +132,43 @@ def require_database(names, release):
         )
     if last.get("release", release) != release:
         raise ProblemError(f"the database was migrated to {last['release']}, {release} is started")
+
+
+def missing_modules(names):
+    """Modules without which a census has nothing to read, and are not activated."""
+    asked = "select name from ir_module where state = 'activated'"
+    activated = set(psql(names, asked).split())
+    for name in sorted({"health", "health_imaging"} - activated):
+        yield f"the module {name} is not activated: its records could not be compared"
+
+
+def programs_below(root):
+    """Processes that were started from a release: number, and the words that begin them."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_text(encoding="utf-8", errors="replace").split("\0")
+        except OSError:  # it has ended
+            continue
+        if any(os.path.normpath(word).startswith(f"{root}/") for word in words if word):
+            yield int(place.parent.name), " ".join(words[:4])
+
+
+def processes_of(names):
+    """The numbers of the processes of GNU Health's unit."""
+    group = run(["systemctl", "show", "-P", "ControlGroup", names["services"][-1]]).strip()
+    found = Path(f"/sys/fs/cgroup{group}/cgroup.procs").read_text(encoding="ascii")
+    return {int(number) for number in found.split()}
+
+
+def strangers(names):
+    """Clients of the database from another host."""
+    statement = (
+        "select distinct host(client_addr) from pg_stat_activity where backend_type = "
+        "'client backend' and client_addr is not null and not client_addr <<= '127.0.0.0/8' "
+        "and client_addr <> '::1' order by 1"
+    )
+    for address in psql(names, statement).split():
+        yield f"{address} is connected to the database: it would go on writing while it is changed"
 
 
 def counts(names):

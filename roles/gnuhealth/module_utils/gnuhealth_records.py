@@ -7,6 +7,7 @@ from a digest elsewhere. Standard library only, Python 3.9.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -15,11 +16,13 @@ import secrets
 from pathlib import Path
 
 try:
+    from ansible.module_utils.gnuhealth_database import psql
     from ansible.module_utils.gnuhealth_host import ProblemError
-    from ansible.module_utils.gnuhealth_product import DEMO, SERIES, psql, series
+    from ansible.module_utils.gnuhealth_product import DEMO, SERIES, series
 except ImportError:  # beside the host scripts
+    from gnuhealth_database import psql
     from gnuhealth_host import ProblemError
-    from gnuhealth_product import DEMO, SERIES, psql, series
+    from gnuhealth_product import DEMO, SERIES, series
 
 KEY = Path("/var/lib/wardship/census.key")
 PATIENT = (
@@ -31,16 +34,14 @@ PARTY = (
     "active code ref name lastname gender dob est_dob deceased is_patient is_person marital_status "
     "citizenship residence fed_country federation_account unidentified alternative_identification"
 )
-ORDER = (
-    "request request_line date patient requested_test doctor state urgent comment context merge_id"
-)
-RESULT = "number date request_date patient requested_test doctor comment request merge_id"
+ORDER = "request request_line date patient requested_test doctor state urgent comment context"
+RESULT = "number date request_date patient requested_test doctor comment request"
 EVALUATION = (
     "code patient evaluation_start evaluation_endtime healthprof state chief_complaint notes"
 )
 APPOINTMENT = "name patient healthprof institution appointment_date state urgency comments"
 #: But for those that an installation makes for demonstrations, which a migration disables.
-ACCOUNTS = "select login, name, employee from res_user where active and login not like "
+ACCOUNTS = "select id, login, name, employee from res_user where active and login not like "
 
 
 def statements(party):
@@ -79,7 +80,7 @@ def stored(names):
 
 
 def digests(text, secret):
-    """Key of each record → digest of its fields. Empty and absent differ in CSV, and here."""
+    """Key of each record → digest of its fields. Empty and absent are the same."""
     found = {}
     for row in csv.reader(io.StringIO(text)):
         said = "\0".join(row[1:]).encode()
@@ -95,17 +96,26 @@ def key_name(path=KEY):
 
 
 def key(path=KEY):
-    """The host's own secret, made on first use."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
+    """The host's own secret, made on first use, whole or not at all; the first of two makes it."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(32))
             file.flush()
             os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(made, path)
+        made.unlink()
     found = path.read_bytes()
     if len(found) != 32:
-        raise ProblemError(f"{path} is no key: remove it, then take the census again")
+        raise ProblemError(
+            f"{path} is no key: digests from before cannot be compared with any more"
+        )
     return found
+
+
+def key_of(change, path=KEY):
+    """A key for one change alone, which nobody can make who has not the host's."""
+    return hashlib.blake2b(change.encode(), key=key(path), digest_size=32).hexdigest()
