@@ -30,6 +30,29 @@ ATTRIBUTES = (
     "StudyTime",
 )
 _COUNT = "NumberOfStudyRelatedInstances"
+#: What objects of a modality are likely to be, where an archive does not tell their SOP class: it
+#: need not (PS3.4 table C.6-5). So few, since an association has room for no more.
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+OF_MODALITY = {
+    modality: tuple(f"{_STORAGE}{each}" for each in those.split())
+    for modality, those in {
+        "CR": "1 1.1 7",
+        "CT": "2 2.1 7",
+        "DX": "1.1 1 7",
+        "ES": "77.1.1 77.1.1.1 7",
+        "MG": "1.2 1.1 13.1.3 7",
+        "MR": "4 4.1 7",
+        "NM": "20 7",
+        "PT": "128 130 7",
+        "RF": "12.2 12.1 7",
+        "SR": "88.11 88.22 88.33 88.67",
+        "US": "6.1 3.1 7",
+        "XA": "12.1 12.1.1 7",
+    }.items()
+}
+OTHERWISE = tuple(f"{_STORAGE}{each}" for each in ["7", "7.1", "7.2", "7.3", "7.4", "104.1"])
+#: Object → its series and the SOP classes that it may be of.
+_Classes = dict[str, tuple[str, tuple[str, ...]]]
 #: Hears how many studies of how many were listed.
 Heard = Callable[[int, int], None]
 
@@ -98,6 +121,8 @@ class DicomLister:
 
     def _ask_studies(self, wanted: dict[str, str]) -> dict[str, list[Dataset]]:
         keys = dict.fromkeys(("StudyInstanceUID", "PatientID", *ATTRIBUTES, _COUNT), "")
+        # Many archives answer in the character set of the question: this one holds every name.
+        keys = {"SpecificCharacterSet": "ISO_IR 192", **keys}
         found: dict[str, list[Dataset]] = {}
         for each in self._finder.find("STUDY", keys | wanted):
             found.setdefault(_uid(each, "StudyInstanceUID"), []).append(each)
@@ -128,16 +153,16 @@ class DicomLister:
             series=series,
             is_counted=said is not None,
             content={
-                sop: self._content(uid, of, sop, sop_class)
-                for sop, (of, sop_class) in sorted(classes.items())
+                sop: self._content(uid, of, sop, those)
+                for sop, (of, those) in sorted(classes.items())
                 if is_drawn(sop, share)
             },
         )
 
-    def _series(self, study: str) -> tuple[tuple[ListedSeries, ...], dict[str, tuple[str, str]]]:
-        """The series in order, and of each object its series and SOP class."""
+    def _series(self, study: str) -> tuple[tuple[ListedSeries, ...], _Classes]:
+        """The series in order, and of each object its series and what SOP class it may be of."""
         listed: list[ListedSeries] = []
-        classes: dict[str, tuple[str, str]] = {}
+        classes: _Classes = {}
         keys = {"StudyInstanceUID": study, "SeriesInstanceUID": "", "Modality": ""}
         answers = {_uid(a, "SeriesInstanceUID"): a for a in self._finder.find("SERIES", keys)}
         for series, answer in sorted(answers.items()):
@@ -145,22 +170,19 @@ class DicomLister:
             asked = wanted | {"SOPInstanceUID": "", "SOPClassUID": ""}
             objects = self._finder.find("IMAGE", asked)
             uids = sorted({_uid(each, "SOPInstanceUID") for each in objects})
-            classes |= {
-                _uid(each, "SOPInstanceUID"): (series, str(each.get("SOPClassUID") or ""))
-                for each in objects
-            }
             modality = str(answer.get("Modality") or "")
+            for each in objects:
+                told = str(each.get("SOPClassUID") or "")
+                those = (told,) if told else OF_MODALITY.get(modality, OTHERWISE)
+                classes[_uid(each, "SOPInstanceUID")] = series, those
             listed.append(ListedSeries(uid=series, modality=modality, instances=tuple(uids)))
         return tuple(listed), classes
 
-    def _content(self, study: str, series: str, sop: str, sop_class: str) -> tuple[str, str]:
-        if not sop_class:
-            raise SurveyError(
-                f"{self._finder.peer} does not tell the SOP class of objects",
-                hint="take the census without --retrieve",
-            )
+    def _content(
+        self, study: str, series: str, sop: str, classes: tuple[str, ...]
+    ) -> tuple[str, str]:
         keys = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "SOPInstanceUID": sop}
-        objects = self._getter.get("IMAGE", keys, classes=[sop_class]).objects
+        objects = self._getter.get("IMAGE", keys, classes=classes).objects
         if len(objects) != 1:
             raise SurveyError(
                 f"object {sop}: {self._finder.peer} lists it once and sends {len(objects)}",

@@ -93,9 +93,8 @@ def records_can_be_counted(given):
 def nobody_else_is_connected(given):
     """Whoever else is connected would go on writing while the database is changed."""
     names = given["names"]
-    own = product.processes_of(names)
     for pid, words in product.programs_below(names["root"]):
-        if pid not in own:
+        if not product.is_of_the_unit(names, pid):
             yield f"process {pid} runs a release beside {names['services'][-1]}: {words}"
     yield from product.strangers(names)
 

@@ -153,11 +153,14 @@ def programs_below(root):
             yield int(place.parent.name), " ".join(words[:4])
 
 
-def processes_of(names):
-    """The numbers of the processes of GNU Health's unit."""
-    group = run(["systemctl", "show", "-P", "ControlGroup", names["services"][-1]]).strip()
-    found = Path(f"/sys/fs/cgroup{group}/cgroup.procs").read_text(encoding="ascii")
-    return {int(number) for number in found.split()}
+def is_of_the_unit(names, pid):
+    """Whether a process is one of GNU Health's unit's; one that has ended is."""
+    main = unit(names["services"][-1]).get("MainPID", "0")
+    try:
+        own = Path("/proc", main, "cgroup").read_text(encoding="ascii")
+        return Path("/proc", str(pid), "cgroup").read_text(encoding="ascii") == own
+    except FileNotFoundError:
+        return not Path("/proc", str(pid)).exists()
 
 
 def strangers(names):
