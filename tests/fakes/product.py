@@ -6,12 +6,14 @@ Keeps what it takes, in order; answers as it is told to, an item at a time, *suc
 from __future__ import annotations
 
 import hashlib
+import secrets
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
@@ -139,8 +141,14 @@ def message(control: str, *, kind: str = "ORM^O01") -> bytes:
 
 
 def free_port() -> int:
-    """A port of loopback where nobody listens."""
-    with socket.socket() as tried:
-        tried.bind(("127.0.0.1", 0))
-        port: int = tried.getsockname()[1]
-        return port
+    """A port that nobody has, below those that connections begin at and would take it with."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(100):
+        port = 10000 + secrets.randbelow(max(1, lowest - 10000))
+        with socket.socket() as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free below those that connections begin at")

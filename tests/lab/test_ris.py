@@ -125,7 +125,7 @@ def test_what_was_written_since_a_commit_is_told_when_it_is_put_back(ris: Ris) -
     change = ris.the_record().change_set.id
     back = ris.wardship("restore", change, "--reason", "the radiologists want it back")
     assert back.returncode == 50, back.stdout + back.stderr
-    assert "gnuhealth_imaging_test_request (changed)" in ris.the_record().cause
+    assert "gnuhealth_imaging_test_request (changed)" in back.stdout + back.stderr
     # A second try does not know more, and must not say that nothing was written.
     assert ris.wardship("restore", change, "--reason", "again").returncode == 50
     cleared = ris.wardship("clear", change, "--reason", "entered anew by hand")
