@@ -9,6 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 
 
+def require_regular(path: Path) -> None:
+    """Refuse to put a file in the place of what is none: a device would be gone for everybody.
+
+    Raises:
+        OSError: something is there that is no regular file.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
 def write_whole(
     path: Path, parts: Iterable[bytes], *, mode: int = 0o666, is_new: bool = False
 ) -> None:
@@ -20,6 +30,7 @@ def write_whole(
     """
     if is_new and (path.exists() or path.is_symlink()):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    require_regular(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from orchestrator.cli import complete
 from orchestrator.cli.console import console
 from orchestrator.cli.context import of
 from orchestrator.errors import CensusError, UsageError
+from orchestrator.files import require_regular
 from orchestrator.survey.listing import Counts, Listing
 
 if TYPE_CHECKING:
@@ -149,7 +150,12 @@ class _Table:
         self._partial = path.with_name(f".{path.name}.partial")
 
     def __enter__(self) -> _Table:
-        descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        require_regular(self._path)
+        try:
+            descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
         self._file = os.fdopen(descriptor, "w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
         self._writer.writerow(_COLUMNS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,20 @@ def test_a_listing_that_was_cut_off_leaves_no_table(tmp_path: Path, wardship: Wa
     assert said.code == 20
     assert "was cut off or touched" in said.err
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("option", ["--csv", "--html"])
+def test_what_is_no_regular_file_is_left_alone(
+    option: str, tmp_path: Path, wardship: Wardship
+) -> None:
+    for name in ("a", "b"):
+        written(tmp_path / name, *BEFORE)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    said = wardship("reconcile", str(tmp_path / "a"), str(tmp_path / "b"), option, str(pipe))
+    assert said.code == 74
+    assert "not a regular file" in said.err
+    assert pipe.is_fifo()
 
 
 def test_a_rule_that_allows_anything_is_refused(tmp_path: Path, wardship: Wardship) -> None:
