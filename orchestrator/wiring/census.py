@@ -7,7 +7,7 @@ import os
 import re
 import secrets as random
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,8 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from orchestrator import resources
 from orchestrator.adapters.archives import peer as archive_of
 from orchestrator.adapters.secrets import Secrets
-from orchestrator.errors import SurveyError, UsageError
+from orchestrator.adapters.ssh import HostProgram
+from orchestrator.errors import SurveyError, UsageError, WardshipError
 from orchestrator.files import write_whole
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet
@@ -47,11 +48,9 @@ def take(
         role = fleet.catalog.products[host.product].role
         if host.dicom:
             say(f"{name}: listing {host.dicom.ae_title} over DICOM")
-            with program.forward(name, local=[host.dicom.port]) as tunnel:
-                port = tunnel.local[host.dicom.port]
+            with _reached(program, name, host.dicom.port) as port:
                 peer = archive_of(fleet, host, host.dicom, port=port, secret=secrets.resolve)
-                found = _archive(fleet, name, peer, retrieve=retrieve, heard=heard)
-            taken |= found
+                taken |= _archive(fleet, name, peer, retrieve=retrieve, heard=heard)
         elif (resources.roles() / role / "tasks" / "census.yml").exists():
             say(f"{name}: listing the records of {host.product}")
             taken |= _records(fleet, facility, name, secrets)
@@ -135,6 +134,17 @@ def _written(
     path = directory / f"{re.sub('[^A-Za-z0-9.-]', '_', name)}-{now:%Y%m%dT%H%M%S}.jsonl"
     head = ListingHead(source=name, how=how, taken_at=now, key=key)
     return {path: write_listing(path, head, entries)}
+
+
+@contextmanager
+def _reached(program: HostProgram, host: str, port: int) -> Iterator[int]:
+    """A port here that leads to the host's own; a host that is away could not be looked at."""
+    with ExitStack() as stack:
+        try:
+            tunnel = stack.enter_context(program.forward(host, local=[port]))
+        except WardshipError as error:
+            raise SurveyError(error.what, hint=error.hint) from error
+        yield tunnel.local[port]
 
 
 @contextmanager
