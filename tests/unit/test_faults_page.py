@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.lab import ris_faults
 from orchestrator.lab.sabotage import FAULTS
 from tests.lab.controlled import CHECKOUT
 from tests.lab.test_faults_are_restored import BROKEN
+from tests.lab.test_ris import BROKEN as RIS_BROKEN
 from tests.lab.test_surroundings import DOOR_STAYS_OPEN, NAMED
 
 #: Has a test to itself: tests/lab/test_needs_hands.py.
@@ -26,6 +28,14 @@ def rows(heading: str) -> dict[str, tuple[str, ...]]:
 def test_every_fault_of_a_release_is_on_the_page_and_has_its_test() -> None:
     ours = {name for name, fault in FAULTS.items() if not fault.is_around} - ALONE
     assert set(rows("What a release may bring")) == ours == set(BROKEN)
+
+
+def test_every_fault_of_a_ris_is_on_the_page_and_has_its_test() -> None:
+    page = rows("What a release of a RIS may bring")
+    assert set(page) == set(ris_faults.NAMES) == set(RIS_BROKEN)
+    for fault, checks in RIS_BROKEN.items():
+        told = set(re.findall(r"`([^`]+)`", page[fault][-1]))
+        assert told == checks, fault
 
 
 def test_every_fault_of_the_surroundings_is_on_the_page_and_has_its_test() -> None:
