@@ -239,6 +239,12 @@ def test_a_reversal_that_could_not_count_says_so(
     assert "is not known, it is in /data/.wardship/failed" in done.stderr
 
 
+def test_a_person_may_accept_what_was_written(tmp_path: Path) -> None:
+    (tmp_path / "written-accepted").touch()
+    done = carried(tmp_path, COUNTED, None)
+    assert (done.returncode, "accepted" in done.stdout) == (0, True)
+
+
 def test_what_a_program_complains_of_is_kept_and_its_last_line_told(tmp_path: Path) -> None:
     argv = ["setpriv", "--", sys.executable, "-c", "import sys; sys.exit('first\\nlast')"]
     with pytest.raises(host.ProblemError, match=r"^python[\d.]*: last$"):
