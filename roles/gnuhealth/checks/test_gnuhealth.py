@@ -132,6 +132,8 @@ def test_gnuhealth_accounts(
     assert _refuses(server, *DEMO), f"{DEMO[0]} is let in"
     record.measure(roles=found["roles"])
     record.say(f"{found['active']} accounts are active, none of them with a known password")
+    if mighty := sorted({"admin", "root"} & set(found["untried"])):
+        raise Unknown(f"the password of {mighty[0]} cannot be tried: set it anew, then plan again")
     if found["untried"]:
         # Of a form that no release hashes in any more, and the wrong place to refuse an update for.
         record.say(f"not tried: the passwords of {len(found['untried'])} accounts, in an old form")
