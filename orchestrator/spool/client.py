@@ -87,7 +87,7 @@ def associate(
         ae_title=called,
         max_pdu=PDU,
         ext_neg=list(roles),
-        evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once)],
+        evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once), (evt.EVT_CONN_OPEN, leave_answers)],
         tls_args=(secured, "localhost") if secured else None,
     )
     if association.is_established:
@@ -108,6 +108,17 @@ def send_at_once(event: Any) -> None:
     connection = event.assoc.dul.socket.socket
     if connection is not None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def leave_answers(event: Any) -> None:
+    """The association's own thread leaves the answers to whoever asked.
+
+    pynetdicom's ``send_*`` may take it for paused while it wakes; it would then drop an answer as
+    an unexpected request.
+    """
+    dimse = event.assoc.dimse
+    take = dimse.get_msg
+    dimse.get_msg = lambda block=False: take(block=True) if block else (None, None)
 
 
 def answer_at_once(event: Any) -> None:

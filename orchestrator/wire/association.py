@@ -97,6 +97,7 @@ def _open_once(
     def on_open(event: Any) -> None:
         connected.append(True)
         _send_at_once(event.assoc.dul.socket.socket)
+        leave_answers(event.assoc)
 
     handlers: list[Any] = [(evt.EVT_CONN_OPEN, on_open)]
     if on_store is not None:
@@ -136,6 +137,17 @@ def _send_at_once(connection: socket.socket) -> None:
     Without this every service takes 40 ms longer, several times over.
     """
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def leave_answers(association: Any) -> None:
+    """Keep the association's own thread from the answers to what we ask.
+
+    ``send_*`` pauses that thread and waits until it says that it rests. It says so still for a
+    moment after it was let go, and if the next question falls into that moment it takes the answer
+    for a request, and drops it: a peer that answered looks silent.
+    """
+    take = association.dimse.get_msg
+    association.dimse.get_msg = lambda block=False: take(block=True) if block else (None, None)
 
 
 def _answers_tls(peer: Peer) -> bool:

@@ -18,6 +18,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.uid import UID
 from pynetdicom import AE, build_context, evt
 
+from orchestrator.spool.client import leave_answers
 from orchestrator.wire.association import Peer
 from orchestrator.wire.dicom import EXPLICIT, FIND, GET, IMPLICIT, MOVE, VERIFICATION
 from orchestrator.wire.objects import StoredObject
@@ -212,7 +213,12 @@ class FakePacs:
             yield None, None
             return
         contexts = [build_context(SECONDARY_CAPTURE, EXPLICIT)]
-        yield "127.0.0.1", port, {"ae_title": event.move_destination, "contexts": contexts}
+        told = {
+            "ae_title": event.move_destination,
+            "contexts": contexts,
+            "evt_handlers": [(evt.EVT_CONN_OPEN, leave_answers)],
+        }
+        yield "127.0.0.1", port, told
         going = self.outgoing(event.identifier)
         yield len(going)
         for dataset in going:

@@ -40,12 +40,14 @@ marking = threading.Lock()
 def send(ae):
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
-    from pynetdicom import AE, build_context
+    from orchestrator.spool.client import leave_answers
+    from pynetdicom import AE, build_context, evt
     from pynetdicom.dsutils import encode
     entity = AE(ae_title=ae)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 600
     link = entity.associate(
-        "127.0.0.1", 11042, contexts=[build_context(CT, EXPLICIT)], ae_title="PACS")
+        "127.0.0.1", 11042, contexts=[build_context(CT, EXPLICIT)], ae_title="PACS",
+        evt_handlers=[(evt.EVT_CONN_OPEN, leave_answers)])
     for number in range(OBJECTS // len(AES)):
         made = Dataset()
         made.file_meta = FileMetaDataset()

@@ -33,6 +33,7 @@ from orchestrator.lab import modality, studies
 from orchestrator.lab.loss import describe
 from orchestrator.lab.modality import Acknowledged
 from orchestrator.lab.studies import Archive, Kind
+from orchestrator.spool.client import leave_answers
 from orchestrator.wire.association import Peer
 from orchestrator.wire.tls import client_context
 
@@ -108,7 +109,13 @@ def _open(peer: Peer, contexts: list[Any], **more: Any) -> Association | None:
     entity = AE(ae_title=peer.calling)
     secured = (client_context(peer.tls), peer.tls.name) if peer.tls else None
     association = entity.associate(
-        peer.address, peer.port, contexts=contexts, ae_title=peer.ae_title, tls_args=secured, **more
+        peer.address,
+        peer.port,
+        contexts=contexts,
+        ae_title=peer.ae_title,
+        evt_handlers=[(evt.EVT_CONN_OPEN, leave_answers)],
+        tls_args=secured,
+        **more,
     )
     return association if association.is_established else None
 

@@ -19,11 +19,12 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
-from pynetdicom import AE, build_context
+from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
 
 from orchestrator.spool import contexts
+from orchestrator.spool.client import leave_answers
 from orchestrator.spool.store import OBJECT, Store
 from tests.fakes.product import CT, EXPLICIT, TITLE, free_port
 
@@ -102,6 +103,7 @@ class Spool:
             self.port,
             contexts=asked,
             ae_title=called,
+            evt_handlers=[(evt.EVT_CONN_OPEN, leave_answers)],
             tls_args=(secured, "localhost") if secured else None,
         )
         try:
