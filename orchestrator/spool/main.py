@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import VERSION, commitment, contexts, mllp, server, worklist
+from . import VERSION, commitment, contexts, listener, server, worklist
 from .client import CannotError
 from .contexts import WORKLIST
 from .replay import Replay
@@ -51,7 +51,7 @@ def serve(directory: Path) -> dict[str, Any]:
     # Held back in every thread that is started from here on: it is waited for in one place.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     listening = server.start(settings, contexts.kept(directory), store)
-    lines = [mllp.start(store, one.spool_port, source=str(one.port)) for one in settings.mllp]
+    lines = [listener.start(store, one.spool_port, source=str(one.port)) for one in settings.mllp]
     signal.sigwait({signal.SIGTERM})
     listening.shutdown()
     for one in lines:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from . import mllp
+from orchestrator.wire import mllp
+
 from .client import CannotError
 from .store import SET_ASIDE, STORED, Item, Outcome, Store
 

@@ -24,7 +24,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     ModalityWorklistInformationFind,
 )
 
-from orchestrator.spool import mllp
+from orchestrator.wire import mllp
 
 TITLE = "PACS"
 CT, EXPLICIT = str(CTImageStorage), str(ExplicitVRLittleEndian)

@@ -11,8 +11,9 @@ from pathlib import Path
 import hl7
 import pytest
 
-from orchestrator.spool import mllp
+from orchestrator.spool import listener
 from orchestrator.spool.store import HL7, Store
+from orchestrator.wire import mllp
 from tests.fakes.product import message
 
 
@@ -21,7 +22,7 @@ def listening(directory: Path, *, quota: int = 1 << 20) -> Iterator[tuple[Store,
     """A listener with its store, and a connection to it."""
     store = Store(directory, quota=quota)
     store.open()
-    server = mllp.start(store, 0, source="2575")
+    server = listener.start(store, 0, source="2575")
     try:
         with socket.create_connection(
             ("127.0.0.1", server.server_address[1]), timeout=10

@@ -1,8 +1,8 @@
-"""HL7 v2 over MLLP: messages kept in order, acknowledged when they are on the disk.
+"""HL7 v2 over MLLP: frames, a listener, acknowledgements.
 
 The frame is that of HL7's "Minimal Lower Layer Protocol" (release 1): 0x0B, message, 0x1C, 0x0D.
-AA is said for what is kept, AE for what cannot be kept just now, AR for what is no message (HL7
-v2.5.1 section 2.9.2, original mode).
+Messages are bytes; a header is read as Latin-1, since its character set does not matter for it.
+Needs nothing of ours, so that programs which run on hosts carry it with them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import hl7
-
-from .arrival import reason
-from .store import FULL, HL7, FullError, Store
 
 START, END = b"\x0b", b"\x1c\r"
 #: Bytes that one message may have.
@@ -27,54 +24,54 @@ IDLE = 600.0
 CODES = ("AA", "AE", "AR", "CA", "CE", "CR")
 #: To what cannot be read, and so has no control id to answer to.
 NO_MESSAGE = b"MSH|^~\\&|||||||ACK|0|P|2.5.1\rMSA|AR||this is no HL7 message\r"
+#: HL7 table 0357, message error conditions.
+CONDITIONS = {
+    "100": "Segment sequence error",
+    "101": "Required field missing",
+    "102": "Data type error",
+    "103": "Table value not found",
+    "200": "Unsupported message type",
+    "201": "Unsupported event code",
+    "204": "Unknown key identifier",
+    "205": "Duplicate key identifier",
+    "207": "Application internal error",
+}
 
 
 class BrokenError(Exception):
     """What came is no message; ``str`` says why."""
 
 
-def start(store: Store, port: int, *, source: str) -> socketserver.ThreadingTCPServer:
-    """Listen, in threads of its own; ``source`` names the product's port."""
+def listen(
+    port: int, answer: Callable[[bytes], bytes], *, address: str = ""
+) -> socketserver.ThreadingTCPServer:
+    """Listen, in threads of its own; each message has its ``answer`` before the next is read.
+
+    Raises:
+        OSError: the port is not to be had.
+    """
 
     class Desk(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            serve(self.request, store, source=source)
+            serve(self.request, answer)
 
     class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
         daemon_threads = True
 
-    server = Server(("", port), Desk)
+    server = Server((address, port), Desk)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
 
-def serve(connection: socket.socket, store: Store, *, source: str) -> None:
+def serve(connection: socket.socket, answer: Callable[[bytes], bytes]) -> None:
     """One sender, until it leaves."""
     connection.settimeout(IDLE)
     try:
         for message in messages(connection):
-            connection.sendall(framed(_kept(message, store, source)))
+            connection.sendall(framed(answer(message)))
     except OSError:
         return
-
-
-def _kept(message: bytes, store: Store, source: str) -> bytes:
-    try:
-        read_as = read(message)
-    except BrokenError as broken:
-        store.refused(source, HL7, because=str(broken))
-        return NO_MESSAGE
-    try:
-        store.park_bytes(message, HL7, source=source)
-    except FullError:
-        because = FULL
-    except OSError as error:
-        because = reason(error)
-    else:
-        return acknowledged(read_as, "AA", "")
-    store.refused(source, HL7, because=because, uid=control_id(message))
-    return acknowledged(read_as, "AE", because)
 
 
 def messages(connection: socket.socket) -> Iterator[bytes]:
@@ -120,8 +117,11 @@ def read(message: bytes) -> hl7.Message:
     return found
 
 
-def acknowledged(message: hl7.Message, code: str, because: str) -> bytes:
-    """The acknowledgement of a message, in its own separators (HL7 v2.5.1 section 2.9.2.1)."""
+def acknowledged(message: hl7.Message, code: str, because: str, *, condition: str = "") -> bytes:
+    """The acknowledgement of a message, in its own separators (HL7 v2.5.1 section 2.9.2.1).
+
+    ``condition``: of table 0357, told in an ERR segment.
+    """
     header = message.segment("MSH")
     separator, encoding = _field(header, 1), _field(header, 2)
     to_whom = [_field(header, number) for number in (5, 6, 3, 4)]
@@ -132,6 +132,9 @@ def acknowledged(message: hl7.Message, code: str, because: str) -> bytes:
         ["MSH", encoding, *to_whom, at, "", "ACK", own, *kind],
         ["MSA", code, _field(header, 10), *([because] if because else [])],
     ]
+    if condition:
+        named = encoding[0].join([condition, CONDITIONS[condition], "HL70357"])
+        segments.append(["ERR", "", "", named, "E"])
     answer = "".join(separator.join(fields) + "\r" for fields in segments)
     return answer.encode("latin-1", "replace")
 
