@@ -14,6 +14,7 @@ from orchestrator.plan.model import ChangeSet, HostChange
 
 #: Beside the host program, on the controller.
 SPOOL_PROGRAM = "wardship-spool"
+BRIDGE_PROGRAM = "wardship-bridge"
 CHANGES = "/var/lib/wardship/changes"
 
 
@@ -30,6 +31,7 @@ def variables(
         "wardship_host_program_path": str(host_program),
         "wardship_parking": _parking(host),
         "wardship_spool_program_path": str(host_program.with_name(SPOOL_PROGRAM)),
+        "wardship_bridge_program_path": str(host_program.with_name(BRIDGE_PROGRAM)),
         "wardship_artifact": {
             "path": str(depot / artifact.file),
             "file": artifact.file,
@@ -70,7 +72,7 @@ def manifest(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
         "provider": host.snapshot,
         "volumes": [volume.model_dump(mode="json", by_alias=True) for volume in host.volumes],
         "paths": list(host.paths),
-        "door": {"tcp": list(host.door_tcp), "verifier_uid": 0},
+        "door": {"tcp": list(host.door_tcp), "verifier_uid": 0, "users": list(host.door_users)},
         "limits": {**host.limits.model_dump(), "checks": change_set.verify.limit_seconds},
         "settings": {},
     } | ({"parking": host.parking.model_dump()} if host.parking else {})

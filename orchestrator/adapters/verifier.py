@@ -89,7 +89,9 @@ class TunnelVerifier:
             release=release,
             root=host.root,
             services=host.services,
-            ports=host.door_tcp,
+            ports=host.door_tcp
+            if moment == "applied"
+            else tuple(port for port in host.door_tcp if port not in host.brings_tcp),
             volumes=tuple(volume.path for volume in host.volumes),
             min_free_mib=host.min_free_mib,
             suites=host.suites,

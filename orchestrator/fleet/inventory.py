@@ -106,6 +106,7 @@ def _host(fleet: Fleet, facility: str, name: str, host: Host) -> dict[str, objec
     variables |= _connection(fleet, name, host)
     variables |= {
         "wardship_facility": facility,
+        "wardship_timezone": fleet.facilities[facility].timezone,
         "wardship_host": name,
         "wardship_product": host.product,
         "wardship_role": product.role,
@@ -137,6 +138,8 @@ def _services(host: Host) -> dict[str, object]:
             found["wardship_web_user"] = host.web.user
         if host.web.password:
             found["wardship_web_password"] = _reference(host.web.password)
+    if host.hl7:
+        found["wardship_hl7_port"] = host.hl7.port
     return found
 
 

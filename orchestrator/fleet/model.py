@@ -199,6 +199,8 @@ class Role(Model):
     guard: Literal["host"]
     snapshot: Snapshot
     services: tuple[str, ...] = Field(min_length=1)
+    #: Accounts of the product's own services, which reach it while the door is shut.
+    door_users: tuple[str, ...] = ()
     state: ProductState
     install: tuple[InstalledFiles, ...] = ()
     suites: tuple[str, ...] = Field(min_length=1)

@@ -1,9 +1,10 @@
 """The door: an nftables table of our own that lets only the verifier reach the product's ports.
 
 From other machines: refused with a reset, both ends of what is established too, so no connection
-tracking is asked. Over loopback: whoever is neither the verifier's uid nor root, as whom the
-scripts prove their start. Packets without an owner (the end of a closed connection) pass, else the
-verifier's own connections could not close; and resets pass, which are how we refuse.
+tracking is asked. Over loopback: whoever is neither the verifier's uid, nor root, as whom the
+scripts prove their start, nor an account of the product's own services. Packets without an owner
+(the end of a closed connection) pass, else the verifier's own connections could not close; and
+resets pass, which are how we refuse.
 
 Where it closes on a clinic, nobody new is let in first; who is in has a few seconds to end. What
 stays is then ended on both sides: a product whose peer only fell silent would wait for it, half a
@@ -14,7 +15,7 @@ spool; at the opening who is with the spool has a few seconds to end.
 from __future__ import annotations
 
 import json
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 from . import guests, nft, records
 from .host import Host
@@ -22,6 +23,7 @@ from .manifest import Manifest
 from .nft import Turned
 from .outcome import FailedError
 from .records import Record
+from .system import System
 
 OPEN, SHUT, UNKNOWN = "open", "shut", "unknown"
 #: How long those who are in may take to end, in seconds.
@@ -42,6 +44,7 @@ def shut(host: Host, manifest: Manifest, turned: Optional[Turned] = None) -> str
         "change": manifest.change_set,
         "tcp": list(manifest.ports),
         "verifier_uid": manifest.verifier_uid,
+        "uids": _uids(host.system, manifest.door_users),
         "turned": [list(each) for each in turned.ports] if turned else [],
         "spool_uid": turned.uid if turned else None,
     }
@@ -50,6 +53,12 @@ def shut(host: Host, manifest: Manifest, turned: Optional[Turned] = None) -> str
     told = "" if _is_in_kernel(host) else _let_end(host, manifest.ports, turned)
     load(host)
     return told + _end(host, manifest.ports)
+
+
+def _uids(system: System, users: Sequence[str]) -> List[int]:
+    """The uids of accounts; one that is not there is nobody, and reaches nothing."""
+    asked = [system.run(["id", "-u", "--", user]) for user in users]
+    return [int(ran.out) for ran in asked if ran.code == 0 and ran.out.strip().isdigit()]
 
 
 def _let_end(host: Host, ports: Sequence[int], turned: Optional[Turned]) -> str:
@@ -84,7 +93,8 @@ def load(host: Host) -> None:
     record = records.read(host.layout.door)
     if record is None:
         return
-    text = nft.shut(record["tcp"], record["verifier_uid"], _turned(record))
+    uids = [record["verifier_uid"], *record.get("uids", [])]
+    text = nft.shut(record["tcp"], uids, _turned(record))
     ran = host.system.run(["nft", "-f", "-"], stdin=text)
     if ran.code != 0:
         raise FailedError(f"the door could not be shut: nft: {ran.reason}")

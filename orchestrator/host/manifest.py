@@ -90,6 +90,8 @@ class Manifest:
     paths: Tuple[str, ...]
     ports: Tuple[int, ...]
     verifier_uid: int
+    #: Accounts of the product's own services, which reach it while the door is shut.
+    door_users: Tuple[str, ...]
     limits: Mapping[str, int]
     #: How long the controller's checks may take while the door is shut.
     checking: int
@@ -124,6 +126,7 @@ def parse(document: Any) -> Manifest:
         paths=tuple(document["paths"]),
         ports=tuple(sorted(set(document["door"]["tcp"]))),
         verifier_uid=document["door"]["verifier_uid"],
+        door_users=tuple(document["door"].get("users", ())),
         limits={phase: int(document["limits"][phase]) for phase in PHASES},
         checking=int(document["limits"].get(CHECKS, CHECKING)),
         parking=parked_manifest.parse(document[PARKING]) if PARKING in document else None,
@@ -235,8 +238,13 @@ def _limits(document: Dict[str, Any]) -> List[str]:
         for phase, seconds in limits.items()
         if not isinstance(seconds, int) or not 1 <= seconds <= 86400
     ]
-    if set(door) != {"tcp", "verifier_uid"} or not isinstance(door["verifier_uid"], int):
+    users = door.get("users", [])
+    if {*door, "users"} != {"tcp", "verifier_uid", "users"} or not isinstance(
+        door["verifier_uid"], int
+    ):
         wrong.append("door needs tcp and verifier_uid")
+    elif not isinstance(users, list) or not all(isinstance(u, str) and u for u in users):
+        wrong.append(f"door users is {users!r}")
     elif not door["tcp"] or not all(isinstance(p, int) and 0 < p < 65536 for p in door["tcp"]):
         wrong.append(f"door tcp is {door['tcp']!r}")
     if not isinstance(document["settings"], dict):

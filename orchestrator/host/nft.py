@@ -23,10 +23,10 @@ class Turned:
     uid: int
 
 
-def shut(ports: Iterable[int], verifier_uid: int, turned: "Turned | None" = None) -> str:
-    """Nobody reaches ``ports`` but the verifier, root and the spool, over loopback."""
+def shut(ports: Iterable[int], own: Iterable[int], turned: "Turned | None" = None) -> str:
+    """Nobody reaches ``ports`` but root, the spool and the uids in ``own``, over loopback."""
     these = _set(ports)
-    uids = {0, verifier_uid, *([turned.uid] if turned else [])}
+    uids = {0, *own, *([turned.uid] if turned else [])}
     return _table(
         *_spool(turned, takes_new=True),
         f"""  chain from_outside {{

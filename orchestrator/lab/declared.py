@@ -36,6 +36,7 @@ class Declared:
         """Its secrets by their name in the vault."""
         kept = {self._named("database_password"): self.hospital.database_password}
         if isinstance(self.hospital, RisHospital):
+            kept[self._named("bridge_password")] = self.hospital.bridge_password
             return kept | {self._named("web_password"): self.hospital.verifier_password}
         kept[self._named("web_password")] = self.hospital.web_password
         if self.hospital.secured:
@@ -87,8 +88,18 @@ class Declared:
         password = {"vault": self._named("web_password")}
         return {
             "web": {"port": ris.PORT, "user": ris.VERIFIER, "password": password},
-            "settings": {"gnuhealth_modules": ["health", "health_imaging", "health_orthanc"]},
-            "secrets": {"gnuhealth_database_password": {"vault": self._named("database_password")}},
+            "hl7": {"port": ris.HL7_PORT},
+            "dicom": {"ae_title": ris.WORKLIST, "port": ris.WORKLIST_PORT},
+            "settings": {
+                "gnuhealth_modules": ["health", "health_imaging", "health_orthanc"],
+                "gnuhealth_hl7_doctor": ris.DOCTOR,
+                "gnuhealth_stations": dict(ris.STATIONS),
+                "gnuhealth_worklist_seconds": 2,
+            },
+            "secrets": {
+                "gnuhealth_database_password": {"vault": self._named("database_password")},
+                "gnuhealth_bridge_password": {"vault": self._named("bridge_password")},
+            },
         }
 
     def _named(self, secret: str) -> str:

@@ -22,7 +22,7 @@ from orchestrator.lab.run import attempt, run
 SUITE = "bookworm"
 PACKAGES = (
     "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,python3,iproute2,nftables,btrfs-progs,"
-    "curl,ca-certificates,procps,less,locales,postgresql-15"
+    "curl,ca-certificates,dcmtk,procps,less,locales,postgresql-15"
 )
 #: What a container has no use for, and what would wake up in the middle of a test.
 MASKED = (

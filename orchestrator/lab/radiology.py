@@ -28,7 +28,7 @@ from orchestrator.lab.ris import RisHospital
 FOUND = "4.4.1"
 FACILITY, TITLE, COUNTRY, TIMEZONE = "hospital-a", "Hospital A", "SZ", "Africa/Mbabane"
 #: Raised when the hospital changes, so that one from before is not taken for it.
-_EDITION = "1"
+_EDITION = "2"
 _ADDRESS = str(RIS_HOST.address)
 _HOST = RIS_HOST.name
 
@@ -63,9 +63,8 @@ class Radiology:
         kept = self.lab.home / "hosts" / f"{_HOST}.secrets.json"
         if not kept.exists():
             kept.touch(mode=0o600)
-            kept.write_text(json.dumps([secrets.token_hex(12) for _ in range(3)]))
-        admin, verifier, database = json.loads(kept.read_text())
-        return RisHospital(TITLE, admin, verifier, database)
+            kept.write_text(json.dumps([secrets.token_hex(12) for _ in range(4)]))
+        return RisHospital(TITLE, *json.loads(kept.read_text()))
 
     def up(self, *, release: str = "5.0.6") -> Fleet:
         """Everything from nothing, or what is missing of it; ``release`` is what is mandated.

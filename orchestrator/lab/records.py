@@ -12,7 +12,7 @@ import sys
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from orchestrator.lab.ris import VERIFIER
+from orchestrator.lab.ris import BRIDGE, VERIFIER
 from orchestrator.lab.ris_database import DATABASE
 from orchestrator.wire.tryton import TrytonClient
 
@@ -62,6 +62,24 @@ class Filler:
             )  # fmt: skip
         self._make(
             "res.user", name="wardship verifier", login=VERIFIER, groups=[["add", [group]]]
+        )  # fmt: skip
+
+    def make_bridge(self) -> None:
+        """The bridge's account: two groups of GNU Health's own, and one that sees who has what."""
+        named = ["name", "in", ["Health Front Desk", "Health Imaging"]]
+        groups = [one["id"] for one in self._ris.search("res.group", ["id"], domain=[named])]
+        if len(groups) != 2:
+            raise SystemExit("GNU Health does not have the groups that the bridge needs")
+        group = self._make("res.group", name="wardship bridge")
+        refers = [["relation", "=", "gnuhealth.patient"], ["ttype", "=", "many2one"]]
+        found = self._ris.search("ir.model.field", ["model"], domain=refers)
+        for model in sorted({one["model"] for one in found}):
+            self._make(
+                "ir.model.access", model=model, group=group, perm_read=True, perm_write=False,
+                perm_create=False, perm_delete=False,
+            )  # fmt: skip
+        self._make(
+            "res.user", name="bridge", login=BRIDGE, groups=[["add", [*groups, group]]]
         )  # fmt: skip
 
     def _institution(self) -> int:
@@ -141,6 +159,7 @@ def main() -> None:
         filler = Filler(ris)
         filler.fill()
         filler.make_verifier()
+        filler.make_bridge()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,14 @@ UNIT = "/etc/systemd/system/gnuhealth.service"
 PORT = 8000
 #: The verifier's account: it reads patients and orders, and writes nothing.
 VERIFIER = "wardship"
+#: The bridge's account, as docs/bridge.md asks for it; what its worklist is called, and for whom.
+BRIDGE = "bridge"
+HL7_PORT, WORKLIST_PORT, WORKLIST = 2575, 1105, "WORKLIST"
+STATIONS = {
+    "CT1": {"modality": "CT", "tests": ["CTHD"]},
+    "CR1": {"modality": "CR", "tests": ["CRTHX"]},
+}
+DOCTOR = "LAB-1"
 _READY_SECONDS = 120.0
 
 
@@ -37,9 +45,15 @@ class RisHospital:
     admin_password: str = field(repr=False)
     verifier_password: str = field(repr=False)
     database_password: str = field(repr=False)
+    bridge_password: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        for password in (self.admin_password, self.verifier_password, self.database_password):
+        for password in (
+            self.admin_password,
+            self.verifier_password,
+            self.database_password,
+            self.bridge_password,
+        ):
             if not (password.isascii() and password.isalnum()):
                 raise ValueError("a lab password has letters and digits only")
 
@@ -63,7 +77,8 @@ def provision(run: Run, hospital: RisHospital, release: Bundle, *, dump: Path | 
         ris_database.initialise(run, admin_password=hospital.admin_password)
     else:
         ris_database.restore(run, dump)
-        set_passwords(run, {"admin": hospital.admin_password, VERIFIER: hospital.verifier_password})
+        passwords = {"admin": hospital.admin_password, VERIFIER: hospital.verifier_password}
+        set_passwords(run, passwords | {BRIDGE: hospital.bridge_password})
     put(run, UNIT, SERVICE.encode())
     run(["systemctl", "daemon-reload"])
     run(["systemctl", "enable", "--now", "gnuhealth.service"])

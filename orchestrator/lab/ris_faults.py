@@ -27,6 +27,7 @@ _STATEMENTS = {
         'delete from ir_model_access where "group" ='
         " (select id from res_group where name = 'wardship verifier')"
     ),
+    "bridge-refused": "update res_user set password_hash = null where login = 'bridge'",
     "demo-account": "update res_user set active = true where login = 'demo_doctor'",
 }
 #: Or its commands.
@@ -38,6 +39,11 @@ _COMMANDS = {
         f"ask {DATABASE} {{orders}}"
     ),
     "old-code": f'ln -sfn "{{found}}" {RELEASES}/current',
+    "worklist-dead": (
+        "sed -i 's|^ExecStart=.*|ExecStart=/bin/false|'"
+        " /etc/systemd/system/gnuhealth-worklist.service\n"
+        "systemctl daemon-reload"
+    ),
     "does-not-start": "exit 1",
 }
 NAMES = (*_STATEMENTS, *_COMMANDS)

@@ -249,6 +249,8 @@ class _Facility:
             snapshot=self.fleet.snapshot_of(host),
             copied=copied,
             door_tcp=tuple(sorted(ports)),
+            door_users=role.door_users,
+            brings_tcp=tuple(sorted({*ports} & {*found.brings_tcp})),
             limits=limits_for(
                 role.limits,
                 copied=copied,

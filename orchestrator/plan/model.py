@@ -100,6 +100,10 @@ class HostChange(Model):
     #: Bytes that are copied while the clinic is out.
     copied: int = 0
     door_tcp: tuple[int, ...]
+    #: Those of them that nothing serves before the change.
+    brings_tcp: tuple[int, ...] = ()
+    #: Accounts of the product's own services, which reach it while the door is shut.
+    door_users: tuple[str, ...] = ()
     limits: Limits
     suites: tuple[str, ...]
     min_free_mib: int = 512

@@ -132,6 +132,8 @@ class HostSurvey(Model):
     space: tuple[SpaceSurvey, ...] = ()
     #: What the declaration makes another on purpose, in words.
     differences: tuple[str, ...] = ()
+    #: Declared ports that nothing serves yet, because a change brings what does.
+    brings_tcp: tuple[int, ...] = ()
 
     def facts(self) -> dict[str, str]:
         """The facts that a plan rests on, each under the name a person knows it by."""

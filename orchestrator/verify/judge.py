@@ -38,7 +38,7 @@ def judge(
 def _counts(result: CheckResult, moment: Moment) -> bool:
     """After a restore only integrity keeps the door shut; what else was found ails."""
     spec = BY_ID.get(result.check)
-    return moment != "restored" or spec is None or spec.integrity
+    return moment != "restored" or (spec.integrity if spec else result.integrity)
 
 
 def _expected(expected: Sequence[str], report: CheckReport) -> list[CheckResult]:

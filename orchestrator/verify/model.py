@@ -18,7 +18,8 @@ Moment = Literal["baseline", "applied", "restored"]
 class CheckResult(Model):
     """What one check found. ``seconds``: how long it looked.
 
-    ``measures`` are what later runs compare with.
+    ``measures`` are what later runs compare with. ``integrity``: of a role's own check, whether a
+    failure keeps the door shut after a restore.
     """
 
     check: str
@@ -28,6 +29,7 @@ class CheckResult(Model):
     seconds: float = 0.0
     measures: dict[str, JsonValue] = Field(default_factory=dict)
     evidence: tuple[str, ...] = ()
+    integrity: bool = True
 
     @classmethod
     def unknown(cls, check: str, *, because: str) -> CheckResult:

@@ -38,6 +38,11 @@ class Record:
         self.because = ""
         self.measures: dict[str, JsonValue] = {}
         self.evidence: list[str] = []
+        self.integrity = True
+
+    def service_only(self) -> None:
+        """Nothing is lost where this fails: after a restore it keeps no door shut."""
+        self.integrity = False
 
     def say(self, because: str) -> None:
         """Why it passed, in one sentence. A failure says so itself."""
@@ -158,6 +163,7 @@ class Checks:
             seconds=round(self._seconds, 3),
             measures=record.measures,
             evidence=tuple(record.evidence),
+            integrity=record.integrity,
         )
 
     def _write(self, line: str) -> None:

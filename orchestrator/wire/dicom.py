@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from pydicom import Dataset
+from pydicom.sequence import Sequence as Items
 from pynetdicom import build_context, build_role
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
@@ -36,6 +37,8 @@ Level = Literal["STUDY", "SERIES", "IMAGE"]
 VERIFICATION = "1.2.840.10008.1.1"
 #: Study Root Query/Retrieve Information Model (PS3.4 annex C.6.2).
 FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{n}" for n in (1, 2, 3))
+#: Modality Worklist Information Model (PS3.4 annex K).
+WORKLIST = "1.2.840.10008.5.1.4.31"
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 #: What we take as it is stored, one presentation context each: nothing has to be transcoded.
 SYNTAXES = (
@@ -107,12 +110,27 @@ class DicomClient:
         Raises:
             WireError: no answer, or none that says that these are all.
         """
-        association = self._with(_services())
-        query = _identifier(level, keys)
+        return self._found(self._with(_services()), _identifier(level, keys), FIND)
+
+    def worklist(self, keys: Mapping[str, str], step: Mapping[str, str]) -> tuple[Dataset, ...]:
+        """C-FIND in the modality worklist (PS3.4 annex K). ``step``: of the scheduled step.
+
+        Raises:
+            WireError: no answer, or none that says that these are all.
+        """
+        association = self._with([build_context(WORKLIST, [EXPLICIT, IMPLICIT])])
+        query, scheduled = Dataset(), Dataset()
+        for of, given in ((query, keys), (scheduled, step)):
+            for keyword, value in given.items():
+                setattr(of, keyword, value)
+        query.ScheduledProcedureStepSequence = Items([scheduled])
+        return self._found(association, query, WORKLIST)
+
+    def _found(self, association: Association, query: Dataset, model: str) -> tuple[Dataset, ...]:
         found: list[Dataset] = []
         with self._dropping():
             for status, identifier in answers(
-                self.peer, "C-FIND", lambda: association.send_c_find(query, FIND)
+                self.peer, "C-FIND", lambda: association.send_c_find(query, model)
             ):
                 if int(status.Status) not in PENDING:
                     self._require(int(status.Status), "C-FIND")

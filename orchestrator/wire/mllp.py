@@ -159,6 +159,15 @@ def answer_to(address: tuple[str, int], message: bytes, *, timeout: float) -> st
     """Send a message; the code of the answer: AA, AE, AR, CA, CE or CR (HL7 table 0008).
 
     Raises:
+        OSError, BrokenError: as ``answered``.
+    """
+    return answered(address, message, timeout=timeout)[0]
+
+
+def answered(address: tuple[str, int], message: bytes, *, timeout: float) -> tuple[str, str]:
+    """Send a message; the code of the answer and its text (MSA-1 and MSA-3).
+
+    Raises:
         OSError: nobody listens, or nothing came back.
         BrokenError: what came back acknowledges something else.
     """
@@ -170,7 +179,7 @@ def answer_to(address: tuple[str, int], message: bytes, *, timeout: float) -> st
     raise OSError("the connection was closed without an answer")
 
 
-def _understood(reply: bytes, control: str) -> str:
+def _understood(reply: bytes, control: str) -> tuple[str, str]:
     try:
         segment = hl7.parse(reply.decode("latin-1")).segment("MSA")
         code, about = str(segment(1)), str(segment(2))
@@ -180,4 +189,4 @@ def _understood(reply: bytes, control: str) -> str:
         raise BrokenError("the answer is to another message")
     if code not in CODES:
         raise BrokenError("the answer has no acknowledgement code")
-    return code
+    return code, _field(segment, 3)

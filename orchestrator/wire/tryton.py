@@ -7,6 +7,7 @@ further than its kind: its texts may hold a patient's data.
 from __future__ import annotations
 
 import base64
+import ssl
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -40,6 +41,7 @@ class TrytonClient:
         self._client = httpx.Client(
             timeout=timeout,
             trust_env=False,
+            verify=ssl.create_default_context(),  # this machine's authorities, not a library's
             transport=transport,
             limits=httpx.Limits(max_keepalive_connections=0),
         )

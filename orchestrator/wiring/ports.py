@@ -8,12 +8,13 @@ from pathlib import Path
 
 from orchestrator import resources
 from orchestrator.adapters.backups import look_at_backups
+from orchestrator.adapters.bridgeprogram import build_bridge_program
 from orchestrator.adapters.certificates import look_at_certificates
 from orchestrator.adapters.depot import look_at_ordered
 from orchestrator.adapters.facility import FacilityHosts
 from orchestrator.adapters.hostprogram import build_host_program
 from orchestrator.adapters.journal import SqlJournal, utc_now
-from orchestrator.adapters.orders import SPOOL_PROGRAM
+from orchestrator.adapters.orders import BRIDGE_PROGRAM, SPOOL_PROGRAM
 from orchestrator.adapters.secrets import Secrets
 from orchestrator.adapters.spoolprogram import build_spool_program
 from orchestrator.adapters.verifier import TunnelVerifier
@@ -92,6 +93,8 @@ def build_programs(fleet: Fleet) -> Path:
     build_host_program(host_program)
     if fleet.parks:
         build_spool_program(host_program.with_name(SPOOL_PROGRAM))
+    if any(role.kind == "ris" for role in fleet.roles.values()):
+        build_bridge_program(host_program.with_name(BRIDGE_PROGRAM))
     return host_program
 
 

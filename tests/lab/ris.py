@@ -24,10 +24,16 @@ from orchestrator.wire.tryton import TrytonClient
 url, user = sys.argv[1:]
 with TrytonClient(url, database="gnuhealth", timeout=60) as ris:
     ris.log_in(user, sys.stdin.read().strip())
-    patients = ris.search("gnuhealth.patient", ["rec_name", "puid", "dob", "critical_info"])
+    # All but wardship's own, which a change makes.
+    patients = ris.search(
+        "gnuhealth.patient",
+        ["rec_name", "puid", "dob", "critical_info"],
+        domain=[["puid", "not like", "WARDSHIP-%"]],
+    )
     orders = ris.search(
         "gnuhealth.imaging.test.request",
         ["request", "date", "state", "comment", "urgent", "patient.rec_name"],
+        domain=[["request", "not like", "WARDSHIP-%"]],
     )
     print(json.dumps([ris.version(), patients, orders], sort_keys=True))
 """

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 from orchestrator import resources
+from orchestrator.adapters.bridgeprogram import build_bridge_program
 from orchestrator.adapters.facility import FacilityHosts
 from orchestrator.adapters.hostprogram import build_host_program
-from orchestrator.adapters.orders import SPOOL_PROGRAM, variables
+from orchestrator.adapters.orders import BRIDGE_PROGRAM, SPOOL_PROGRAM, variables
 from orchestrator.adapters.secrets import Secrets
 from orchestrator.adapters.spoolprogram import build_spool_program
 from orchestrator.adapters.ssh import HostProgram
@@ -70,6 +71,7 @@ class Site:
         (self.kept / "change-set.json").write_text(change_set.model_dump_json())
         build_host_program(self.kept / "wardship-host")
         build_spool_program(self.kept / SPOOL_PROGRAM)
+        build_bridge_program(self.kept / BRIDGE_PROGRAM)
         ssh = self.kept / "ssh"
         ssh.write_text(SSH.format(enter=" ".join(self.lab.enter_argv())))
         ssh.chmod(0o700)

@@ -146,7 +146,7 @@ def test_systemd_that_does_not_answer_is_not_a_service_at_rest() -> None:
 
 
 def test_the_door_lets_in_the_verifier_and_root_only() -> None:
-    text = nft.shut([4242, 8042], 1000)
+    text = nft.shut([4242, 8042], [1000])
     assert "iif != lo tcp dport { 4242, 8042 } reject with tcp reset" in text
     assert "oif lo tcp dport { 4242, 8042 } meta skuid != { 0, 1000 } reject" in text
 

@@ -51,13 +51,13 @@ def test_an_empty_house_is_shut_at_once(machine: Watched) -> None:
     before = machine.clock
     assert shut(machine) == ""
     assert machine.clock - before < 0.1
-    assert machine.tables[-1] == nft.shut([4242, 8042], 0)
+    assert machine.tables[-1] == nft.shut([4242, 8042], [0])
 
 
 def test_who_is_connected_may_end_while_nobody_new_comes_in(machine: Watched) -> None:
     machine.guests = {CT: machine.clock + 2}
     told = shut(machine)
-    assert machine.tables == [nft.nobody_new([4242, 8042]), nft.shut([4242, 8042], 0)]
+    assert machine.tables == [nft.nobody_new([4242, 8042]), nft.shut([4242, 8042], [0])]
     assert "waited 2." in told
     assert "ended for" not in told
 
@@ -75,10 +75,10 @@ def test_a_door_that_is_shut_is_never_opened_a_crack(machine: Watched) -> None:
     machine.guests = {CT: machine.clock + 1000}
     machine.tables.clear()
     shut(machine)
-    assert machine.tables == [nft.shut([4242, 8042], 0)]
+    assert machine.tables == [nft.shut([4242, 8042], [0])]
 
 
 def test_not_to_know_who_is_connected_is_told_and_shuts_all_the_same(machine: Watched) -> None:
     machine.ss_ends_with = 127
     assert "is not known" in shut(machine)
-    assert machine.tables[-1] == nft.shut([4242, 8042], 0)
+    assert machine.tables[-1] == nft.shut([4242, 8042], [0])

@@ -83,7 +83,7 @@ def ward(tmp_path: Path) -> Ward:
 def test_the_spool_listens_before_the_door_turns_anybody_to_it(ward: Ward) -> None:
     ward.through("quiesce")
     assert ward.is_up("spool")
-    assert ward.machine.table == nft.shut([4242, 8042], 0, nft.Turned(((4242, 11042),), 997))
+    assert ward.machine.table == nft.shut([4242, 8042], [0], nft.Turned(((4242, 11042),), 997))
     assert ward.machine.ran[0] == "spool learn"
 
 

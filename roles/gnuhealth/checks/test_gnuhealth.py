@@ -54,6 +54,11 @@ READ = {
          "requested_test.rec_name", "doctor.rec_name"),
     ),
 }  # fmt: skip
+#: All but wardship's own, active or not.
+OTHERS: dict[str, list[Any]] = {
+    "patients": [["puid", "not like", "WARDSHIP-%"], ["active", "in", [True, False]]],
+    "orders": [["OR", ["request", "=", None], ["request", "not like", "WARDSHIP-%"]]],
+}
 SAMPLE = 20
 #: An account of GNU Health's own demonstration data.
 DEMO = ("demo_doctor", "gnusolidario")
@@ -166,7 +171,7 @@ def _found(
 ) -> tuple[dict[str, str], int]:
     """What the census knows of a kind, and how many are found; twice, since people work."""
     kind = READ[model][0]
-    domain = [["active", "in", [True, False]]] if kind == "patients" else []
+    domain = OTHERS[kind]
     if request_.moment == "applied":
         return site.census_before().records.get(kind, {}), ris.count(model, domain)
     known, found = site.census_now().records.get(kind, {}), ris.count(model, domain)

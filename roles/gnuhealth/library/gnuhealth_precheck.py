@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -90,6 +91,45 @@ def records_can_be_counted(given):
     yield from product.missing_modules(given["names"])
 
 
+def bridge_can_run(given):
+    """What the bridge needs is there: its account, its settings, the stations' tests, a server."""
+    names = given["names"]
+    if not names["bridge"]:
+        return
+    settings = json.loads(Path(given["change_dir"], "files/bridge/settings.json").read_text())
+    if not os.access(Path(given["change_dir"], "files/bridge-program/wardship-bridge"), os.X_OK):
+        yield "the bridge is not staged"
+    if not settings["ris"]["password"]:
+        yield "gnuhealth_bridge_password is not declared under secrets: the bridge cannot log in"
+    active = "select login from res_user where active"
+    if settings["ris"]["user"] not in product.psql(names, active).split("\n"):
+        yield f"GNU Health has no active account {settings['ris']['user']} for the bridge"
+    if "gnuhealth-worklist.service" in names["bridge"]:
+        if not os.access("/usr/bin/wlmscpfs", os.X_OK):
+            yield "wlmscpfs is not there, which serves the worklist: apt install dcmtk"
+        if names["bridge_ports"]["dicom"] < 1024:
+            yield "the worklist's port (dicom) is below 1024, where wlmscpfs listens as root only"
+        yield from stations_are_known(names, settings["worklist"]["stations"])
+
+
+def stations_are_known(names, stations):
+    """Each station is told what it makes, and the RIS knows it."""
+    known = product.psql(names, "select code from gnuhealth_imaging_test where active").split("\n")
+    if not stations:
+        yield "a worklist is declared (dicom), and no station under gnuhealth_stations"
+    for ae_title, station in sorted(stations.items()):
+        try:
+            tests, modality = list(station["tests"]), str(station["modality"])
+        except (KeyError, TypeError):
+            yield f"gnuhealth_stations: {ae_title} needs modality and tests"
+            continue
+        if not (0 < len(ae_title) <= 16 and 0 < len(modality) <= 16):
+            yield f"gnuhealth_stations: {ae_title} has more than 16 characters, or none"
+        for code in tests:
+            if code not in known:
+                yield f"gnuhealth_stations: {ae_title} makes {code}, which the RIS does not know"
+
+
 def nobody_else_is_connected(given):
     """Whoever else is connected would go on writing while the database is changed."""
     names = given["names"]
@@ -112,6 +152,7 @@ RULES = (
     database_is_whole,
     modules_are_known,
     records_can_be_counted,
+    bridge_can_run,
     nobody_else_is_connected,
     nothing_is_under_way,
 )

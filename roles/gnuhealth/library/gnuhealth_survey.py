@@ -14,6 +14,7 @@ import re
 import stat
 from pathlib import Path
 
+from ansible.module_utils import gnuhealth_bridge as bridge
 from ansible.module_utils import gnuhealth_product as product
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.gnuhealth_host import ProblemError, run, unit
@@ -115,8 +116,8 @@ def not_there(names, paths):
     for name in names["services"]:
         if unit(name).get("LoadState") != "loaded":
             yield f"the service {name} is not known there"
-    for path in paths:
-        if not Path(path).exists():
+    for path in sorted(set(map(Path, paths)) - set(bridge.PATHS)):
+        if not path.exists():
             yield f"{path} is not there: a restore could not put it back"
 
 
@@ -164,6 +165,7 @@ def surveyed(given):
         "host_epoch": epoch,
         "counts": counts,
         "differences": [],
+        "brings_tcp": tried("bridge", lambda: bridge.brings(names["bridge_ports"]), []),
     }
     return {"survey": survey, "problems": problems + lost, "received_ago": ago}
 

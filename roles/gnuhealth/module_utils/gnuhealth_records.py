@@ -1,5 +1,6 @@
 """The census of a RIS: every patient, order and result as a keyed digest of what it says.
 
+Of all but the verifier's own patient and order, which a change may make.
 The digest is of the same fields in every series of releases, read from the database by PostgreSQL's
 own account. The key is made once on the host and never leaves it: nobody can guess a patient's data
 from a digest elsewhere. Standard library only, Python 3.9.
@@ -16,11 +17,11 @@ import secrets
 from pathlib import Path
 
 try:
-    from ansible.module_utils.gnuhealth_database import psql
+    from ansible.module_utils.gnuhealth_database import OWN, psql
     from ansible.module_utils.gnuhealth_host import ProblemError
     from ansible.module_utils.gnuhealth_product import DEMO, SERIES, series
 except ImportError:  # beside the host scripts
-    from gnuhealth_database import psql
+    from gnuhealth_database import OWN, psql
     from gnuhealth_host import ProblemError
     from gnuhealth_product import DEMO, SERIES, series
 
@@ -48,6 +49,7 @@ def statements(party):
     """Kind of record → what to ask; ``party`` is the column of a patient that names the party."""
     told = f"{_of('p', PATIENT)}, {_of('y', PARTY)}"
     named = f"from gnuhealth_patient p left join party_party y on y.id = p.{party}"
+    ours = f"where coalesce(y.ref, '') not like '{OWN}'"
     kinds = {
         "orders": ("gnuhealth_imaging_test_request", ORDER),
         "results": ("gnuhealth_imaging_test_result", RESULT),
@@ -58,7 +60,9 @@ def statements(party):
         kind: f"select r.id, {_of('r', names)} from {table} r"  # noqa: S608 - all names are ours
         for kind, (table, names) in kinds.items()
     }
-    return {"patients": f"select p.id, {told} {named}", **asked, "accounts": f"{ACCOUNTS}'{DEMO}'"}
+    asked["orders"] += f" where coalesce(r.request, '') not like '{OWN}'"
+    patients = f"select p.id, {told} {named} {ours}"
+    return {"patients": patients, **asked, "accounts": f"{ACCOUNTS}'{DEMO}'"}
 
 
 def _of(alias, fields):
