@@ -38,6 +38,7 @@ class Known:
 
     party: int
     patient: int | None
+    is_active: bool
     values: dict[str, Any]
 
 
@@ -102,7 +103,7 @@ class Patients:
         if known is None:
             party = self._ris.create(PERSON, _new(person))
             return self._ris.create(PATIENT, {self._ris.person: party})
-        if not known.values["active"]:
+        if not known.is_active:
             raise NotTakenError("the patient is not active in the RIS, or was merged", "204")
         self._ris.change(PERSON, [known.party], _differing(person, known.values))
         if known.patient is None:
@@ -122,8 +123,9 @@ class Patients:
         if not values["is_person"]:
             raise NotTakenError("the number is not a person's in the RIS", "205")
         of = [[self._ris.person, "=", values["id"]], ANY]
-        patients = self._ris.search(PATIENT, ["id"], of)
-        return Known(values["id"], patients[0]["id"] if patients else None, values)
+        patients = self._ris.search(PATIENT, ["id", "active"], of)
+        is_active = values["active"] and all(one["active"] for one in patients)
+        return Known(values["id"], patients[0]["id"] if patients else None, is_active, values)
 
     def merge(self, former: str, person: Person) -> None:
         """What is the former number's becomes the person's; nobody finds the former any more.
@@ -147,6 +149,7 @@ class Patients:
             for model in (ORDER, RESULT):
                 theirs = self._ris.search(model, ["id"], [["patient", "=", gone.patient]])
                 self._ris.change(model, [one["id"] for one in theirs], {"patient": stays})
+            self._ris.change(PATIENT, [gone.patient], {"active": False})
         self._ris.change(PERSON, [gone.party], {"active": False})
 
     def _require_imaging_only(self, patient: int) -> None:

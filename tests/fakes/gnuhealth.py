@@ -208,8 +208,6 @@ class FakeGnuHealth:
     def _value(self, model: str, one: Record, name: str) -> Any:
         if model == PATIENT and name in ("name", "party"):
             self._require(name == self.person_field, f"no field {name}")
-        if model == PATIENT and name == "active":
-            return self.records[PARTY][one[self.person_field]]["active"]
         return one.get(name)
 
     def _read(self, model: str, one: Record, names: list[str]) -> Record:

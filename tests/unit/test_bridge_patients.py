@@ -168,18 +168,28 @@ def test_a_merge_moves_orders_and_results(beside: Scene) -> None:
     assert [one["patient"] for one in beside.ris.of(ORDER)] == [stays["id"]]
     assert [one["patient"] for one in beside.ris.of(RESULT)] == [stays["id"]]
     assert beside.ris.of(PARTY, ref="P-0")[0]["active"] is False
+    assert beside.ris.records[PATIENT][former]["active"] is False
     assert stays["id"] != former
     beside.ris.called.clear()
     assert beside.answer("ADT^A40", PID, MRG) == TAKEN
     assert beside.ris.called == []
 
 
-def test_a_merge_that_was_cut_off_is_finished(here: Scene) -> None:
-    with_former(here)
-    here.ris.breaks[f"{RESULT}.write"] = False
+@pytest.mark.parametrize("model", [ORDER, RESULT, PATIENT, PARTY])
+def test_a_merge_that_was_cut_off_is_finished(here: Scene, model: str) -> None:
+    former = with_former(here)
+    here.ris.breaks[f"{model}.write"] = False
     assert here.answer("ADT^A40", PID, MRG)[0] == "AE"
     assert here.answer("ADT^A40", PID, MRG) == TAKEN
     assert here.ris.of(PARTY, ref="P-0")[0]["active"] is False
+    assert here.ris.records[PATIENT][former]["active"] is False
+    assert {one["patient"] for one in here.ris.of(ORDER)} != {former}
+
+
+def test_who_is_no_active_patient_any_more_is_not_registered(here: Scene) -> None:
+    here.answer("ADT^A04", PID)
+    here.ris.of(PATIENT)[0]["active"] = False
+    assert here.answer("ADT^A08", PID)[::2] == ("AR", "204")
 
 
 def test_a_merge_that_only_a_person_can_make_changes_nothing(here: Scene) -> None:
