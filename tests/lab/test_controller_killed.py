@@ -48,9 +48,14 @@ KILLS: dict[str, tuple[str | None, Moment, State]] = {
     "in restore": ("wrong-ae", on_host("restore"), State.RESTORED),
     "after restore": ("wrong-ae", after(State.RESTORING), State.RESTORED),
 }
+#: With every change of the code; the others in the full set.
+OFTEN = {"in apply", "after verify, before the decision", "in the decision", "in restore"}
 
 
-@pytest.mark.parametrize("kill", KILLS)
+@pytest.mark.parametrize(
+    "kill",
+    [one if one in OFTEN else pytest.param(one, marks=pytest.mark.full) for one in KILLS],
+)
 def test_a_killed_controller_is_resumed_to_the_same_end(
     kill: str, pacs: Pacs, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ BROKEN: dict[str, set[str]] = {
     "old-code": set(),
     "does-not-start": set(),
 }
-OFTEN = {"wrong-database"}
+OFTEN: set[str] = set()
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,15 @@ def test_an_empty_house_is_shut_at_once(machine: Watched) -> None:
     assert machine.tables[-1] == nft.shut([4242, 8042], [0])
 
 
+def test_accounts_of_the_products_own_services_reach_it_over_loopback(machine: Watched) -> None:
+    document = manifest()
+    document["door"]["users"] = ["product-bridge"]
+    door.shut(Host(machine), parse(document))
+    assert machine.tables[-1] == nft.shut([4242, 8042], [0, 997])
+    door.load(Host(machine))
+    assert machine.tables[-1] == nft.shut([4242, 8042], [0, 997])
+
+
 def test_who_is_connected_may_end_while_nobody_new_comes_in(machine: Watched) -> None:
     machine.guests = {CT: machine.clock + 2}
     told = shut(machine)

@@ -116,3 +116,12 @@ def test_a_live_file_that_is_no_json_is_a_difference(given: dict[str, Any]) -> N
 def test_a_file_that_is_no_json_is_not_shown_where_secrets_may_be(given: dict[str, Any]) -> None:
     Path(given["compare"], "a.json").write_text('{"Password": "old-secret"')
     assert "old-secret" not in json.dumps(files.difference(given))
+
+
+def test_a_text_without_a_secret_is_not_taken_for_one_by_ansible(given: dict[str, Any]) -> None:
+    """Ansible hides what equals a parameter that is not to be logged, as the contents are."""
+    given["contents"]["a.json"] = text = "[Unit]\nDescription=a text\n"
+    given["masked"] = []
+    (shown,) = files.difference(given)
+    assert shown["after"].splitlines() == text.splitlines()
+    assert text not in shown["after"]

@@ -110,6 +110,17 @@ def test_what_is_no_integrity_ails_what_was_put_back(status: Status) -> None:
     assert verdict.ails == ("disk-free: disk-free says so",)
 
 
+def test_a_roles_own_check_may_be_of_service_only() -> None:
+    own = CheckResult(check="own", status="failed", because="as told", integrity=False)
+    given = report(moment="restored").model_copy(update={"results": (own,)})
+    verdict = judge(("own",), given)
+    assert (verdict.status, verdict.ails) == ("passed", ("own: as told",))
+    applied = given.model_copy(update={"moment": "applied"})
+    assert judge(("own",), applied).status == "failed"
+    shuts = given.model_copy(update={"results": (own.model_copy(update={"integrity": True}),)})
+    assert judge(("own",), shuts).status == "failed"
+
+
 def test_a_check_without_a_result_ails_what_was_put_back() -> None:
     given = report(*((c, "passed") for c in EXPECTED), moment="restored")
     verdict = judge((*EXPECTED, "disk-free"), given)
