@@ -46,14 +46,15 @@ def take(
     taken: dict[Path, Counts] = {}
     for name, host in fleet.facilities[facility].hosts.items():
         role = fleet.catalog.products[host.product].role
-        if host.dicom:
+        # What lists records by itself may have a DICOM service that is no archive: a worklist.
+        if (resources.roles() / role / "tasks" / "census.yml").exists():
+            say(f"{name}: listing the records of {host.product}")
+            taken |= _records(fleet, facility, name, secrets)
+        elif host.dicom:
             say(f"{name}: listing {host.dicom.ae_title} over DICOM")
             with _reached(program, name, host.dicom.port) as port:
                 peer = archive_of(fleet, host, host.dicom, port=port, secret=secrets.resolve)
                 taken |= _archive(fleet, name, peer, retrieve=retrieve, heard=heard)
-        elif (resources.roles() / role / "tasks" / "census.yml").exists():
-            say(f"{name}: listing the records of {host.product}")
-            taken |= _records(fleet, facility, name, secrets)
         else:
             say(f"{name}: {host.product} has neither DICOM nor records that can be listed")
     return taken

@@ -29,6 +29,8 @@ import sys
 from orchestrator.wire import mllp
 print(*mllp.answered((sys.argv[1], int(sys.argv[2])), sys.stdin.buffer.read(), timeout=60))
 """
+#: Of every patient in these tests: nobody's, with letters beyond Latin-1.
+NAME = "Tšhupo^Þórunn"
 #: An accession number in what DCMTK prints of an answer.
 FOUND = re.compile(r"\(0008,0050\) SH \[([^\]]*?) *\]")
 
@@ -49,7 +51,7 @@ def send(ris: Ris, kind: str, *segments: str, control: str = "1") -> str:
 def order(ris: Ris, number: str, test: str, *, patient: str = "HIS-1") -> str:
     """The answer to an order for tomorrow."""
     at = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y%m%d080000+0000")
-    pid = f"PID|1||{patient}^^^H^MR||Tšhupo^Þórunn||19800203|F"
+    pid = f"PID|1||{patient}^^^H^MR||{NAME}||19800203|F"
     return send(ris, "ORM^O01", pid, f"ORC|NW|{number}|||||||{at}", f"OBR|1|{number}||{test}")
 
 
@@ -62,8 +64,11 @@ def worklist(ris: Ris, station: str, *, port: int = WORKLIST_PORT, at: str = "")
     done = subprocess.run(
         [*ris.lab.enter_argv(), *words], capture_output=True, text=True, timeout=LONG, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return sorted(each for each in FOUND.findall(done.stdout + done.stderr) if each)
+    told = done.stdout + done.stderr
+    assert done.returncode == 0, told
+    found = sorted(each for each in FOUND.findall(told) if each)
+    assert not found or NAME in told, told
+    return found
 
 
 def wait_for_worklist(ris: Ris, station: str, wanted: list[str], **where: str | int) -> None:
@@ -94,7 +99,8 @@ def orthanc(ris: Ris, files: Path, scratch: Path) -> Iterator[int]:
         "StorageDirectory": str(scratch / "storage"), "IndexDirectory": str(scratch / "storage"),
         "Plugins": [str(release / "plugins/libModalityWorklists.so")],
         "Worklists": {"Enable": True, "Database": str(files)},
-        "DicomAlwaysAllowFindWorklist": True, "DicomCheckCalledAet": True,
+        "DefaultEncoding": "Utf8", "DicomAlwaysAllowFindWorklist": True,
+        "DicomCheckCalledAet": True,
     }  # fmt: skip
     (scratch / "orthanc.json").write_text(json.dumps(settings))
     argv = [*ris.lab.enter_argv(), str(release / "bin/orthanc"), str(scratch / "orthanc.json")]
