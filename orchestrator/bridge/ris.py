@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +19,8 @@ from .settings import Ris as Where
 FIRST_WITH_PARTY = 7
 UNAUTHORIZED = 401
 TIMEOUT = 30.0
+#: Seconds until a log-in that was refused is tried again: each makes the server slower.
+BARRED = 60.0
 #: Of records that may be inactive, all.
 ANY = ["active", "in", [True, False]]
 
@@ -29,6 +32,7 @@ class Ris:
         self._where = where
         self._client = TrytonClient(where.url, database=where.database, timeout=TIMEOUT)
         self._is_in = False
+        self._not_before = 0.0
 
     @cached_property
     def person(self) -> str:
@@ -78,7 +82,14 @@ class Ris:
 
     def _log_in(self) -> None:
         self._is_in = False
-        self._client.log_in(self._where.user, self._where.password)
+        if time.monotonic() < self._not_before:
+            raise NotNowError(f"the RIS does not let {self._where.user} in")
+        try:
+            self._client.log_in(self._where.user, self._where.password)
+        except Declined as declined:
+            if declined.status == UNAUTHORIZED:
+                self._not_before = time.monotonic() + BARRED
+            raise
         self._is_in = True
         self.__dict__.pop("person", None)  # it may have been changed meanwhile
 

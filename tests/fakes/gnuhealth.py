@@ -40,6 +40,8 @@ class FakeGnuHealth:
     #: Raised by the named method once, before (False) or after (True) it was done.
     breaks: dict[str, bool] = field(default_factory=dict)
     port: int = 0
+    #: Log-ins that were refused.
+    refused: int = 0
 
     def __post_init__(self) -> None:
         for model in (PARTY, PATIENT, ORDER, RESULT, TEST, DOCTOR, EVALUATION):
@@ -115,6 +117,7 @@ class FakeGnuHealth:
         if method == "common.db.login":
             user, told = given
             if (user, told["password"]) != (USER, PASSWORD):
+                self.refused += 1
                 return 401, {}
             key = base64.b64encode(f"{user}:1:key{len(self.sessions)}".encode()).decode()
             self.sessions.add(f"Session {key}")

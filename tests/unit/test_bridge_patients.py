@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.gnuhealth import EVALUATION, ORDER, PARTY, PATIENT, RESULT
+from tests.fakes.gnuhealth import EVALUATION, ORDER, PARTY, PASSWORD, PATIENT, RESULT
 from tests.unit.bridge_scene import PID, Scene, scene
 
 TAKEN = ("AA", "", "")
@@ -137,6 +137,20 @@ def test_a_session_that_has_ended_is_begun_anew(here: Scene) -> None:
     here.answer("ADT^A04", PID)
     here.ris.sessions.clear()
     assert here.answer("ADT^A08", PID.replace("Muster", "Neu")) == TAKEN
+
+
+def test_a_log_in_that_is_refused_is_not_tried_at_once_again(
+    here: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.fakes.gnuhealth.PASSWORD", "another")
+    assert "401" in here.answer("ADT^A04", PID)[1]
+    for _ in range(3):
+        code, because, _condition = here.answer("ADT^A04", PID)
+        assert (code, because) == ("AE", "the RIS does not let bridge in")
+    assert here.ris.refused == 1
+    monkeypatch.setattr(here.intake._patients._ris, "_not_before", 0.0)
+    monkeypatch.setattr("tests.fakes.gnuhealth.PASSWORD", PASSWORD)
+    assert here.answer("ADT^A04", PID) == TAKEN
 
 
 def test_the_series_is_asked_again_after_a_change(here: Scene) -> None:

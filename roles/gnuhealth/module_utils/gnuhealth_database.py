@@ -150,24 +150,21 @@ def written(names):
 
     Log-ins and what the server keeps for itself are left out, and the verifier's own rows.
     """
-    column = "select column_name from information_schema.columns where table_schema = 'public' "
-    of_patient = "and table_name = 'gnuhealth_patient' and column_name in ('party', 'name')"
-    (person,) = psql(names, column + of_patient).split()[:1] or ["party"]
-    ours = f"(select id from party_party where ref like '{OWN}')"  # noqa: S608 - our own pattern
-    others = {
-        "party_party": f"coalesce(ref, '') not like '{OWN}'",
-        "gnuhealth_patient": f"{person} not in {ours}",
-        "gnuhealth_person_name": f"party not in {ours}",
-        "gnuhealth_imaging_test_request": f"coalesce(request, '') not like '{OWN}'",
-    }
-    statement = (
-        "select table_name from information_schema.columns where table_schema = 'public' "
-        "and column_name = 'write_date' and table_name !~ '^(ir|res_user)_' order by 1"
+    listed = (
+        "select table_name, string_agg(column_name, ' ') from information_schema.columns "
+        "where table_schema = 'public' and table_name !~ '^(ir|res_user)_' "
+        "and column_name in ('write_date', 'party') group by 1 order by 1"
     )
-    tables = psql(names, statement).split()
+    columns = {row[0]: row[1].split() for row in csv.reader(io.StringIO(psql(names, listed)))}
+    ours = f"(select id from party_party where ref like '{OWN}')"  # noqa: S608 - our own pattern
+    others = {name: f"party not in {ours}" for name, has in columns.items() if "party" in has}
+    others.setdefault("gnuhealth_patient", f"name not in {ours}")
+    others["party_party"] = f"coalesce(ref, '') not like '{OWN}'"
+    others["gnuhealth_imaging_test_request"] = f"coalesce(request, '') not like '{OWN}'"
     asked = " union all ".join(
         f"select '{table}', count(*), max(greatest(create_date, write_date)) "  # noqa: S608 - names of its own tables
-        f'from "{table}" where {others.get(table, "true")}'
-        for table in tables
+        f'from "{table}" where ({others.get(table, "true")}) is not false'
+        for table, has in columns.items()
+        if "write_date" in has
     )
     return {row[0]: row[1:] for row in csv.reader(io.StringIO(psql(names, asked)))}
