@@ -89,9 +89,7 @@ class TunnelVerifier:
             release=release,
             root=host.root,
             services=host.services,
-            ports=host.door_tcp
-            if moment == "applied"
-            else tuple(port for port in host.door_tcp if port not in host.brings_tcp),
+            ports=_served(host, moment),
             volumes=tuple(volume.path for volume in host.volumes),
             min_free_mib=host.min_free_mib,
             suites=host.suites,
@@ -166,3 +164,9 @@ class TunnelVerifier:
                 CheckResult.unknown(check, because=because) for check in self.expected(host, moment)
             ),
         )
+
+
+def _served(host: HostChange, moment: Moment) -> tuple[int, ...]:
+    """The ports that the product itself has to serve then."""
+    not_yet = {"baseline": host.brings_tcp, "applied": (), "restored": host.beside_tcp}
+    return tuple(port for port in host.door_tcp if port not in not_yet[moment])

@@ -15,12 +15,13 @@ from datetime import tzinfo
 
 from orchestrator.wire import mllp
 
-from . import orders, patients
+from . import order_message, patients
 from .orders import Orders
-from .patients import Patients
+from .patients import Patients, Person
 from .refusal import NotNowError, NotTakenError
 from .ris import Ris
 from .segments import Segment, decoded, only
+from .settings import Hl7
 
 KINDS = {
     ("ADT", "A04"): "register",
@@ -36,16 +37,15 @@ class Intake:
     """Answers messages for one RIS.
 
     Args:
-        charset: of messages that name none (MSH-18).
+        told: what is declared of the hospital's system.
         zone: of times that name none.
-        doctor: code of who orders where a message names nobody that the RIS knows.
     """
 
-    def __init__(self, ris: Ris, *, charset: str, zone: tzinfo, doctor: str | None) -> None:
-        self._charset = charset
+    def __init__(self, ris: Ris, told: Hl7, *, zone: tzinfo) -> None:
+        self._told = told
         self._zone = zone
         self._patients = Patients(ris)
-        self._orders = Orders(ris, doctor=doctor)
+        self._orders = Orders(ris, doctor=told.doctor)
         self._one_at_a_time = threading.Lock()
 
     def answer(self, message: bytes) -> bytes:
@@ -58,7 +58,7 @@ class Intake:
         code, because, condition = "AA", "", ""
         with self._one_at_a_time:
             try:
-                self._do(decoded(message, charset=self._charset))
+                self._do(decoded(message, charset=self._told.charset))
             except NotTakenError as refused:
                 code, because, condition = "AR", str(refused), refused.condition
             except NotNowError as failed:
@@ -84,20 +84,24 @@ class Intake:
         getattr(self, f"_{KINDS[kind, event]}")(segments)
 
     def _register(self, segments: Sequence[Segment]) -> None:
-        self._patients.keep(patients.read(only(segments, "PID")))
+        self._patients.keep(self._person(segments))
 
     def _merge(self, segments: Sequence[Segment]) -> None:
-        person = patients.read(only(segments, "PID"))
-        self._patients.merge(patients.former_number(only(segments, "MRG")), person)
+        mrg = only(segments, "MRG")
+        former = patients.former_number(mrg, authority=self._told.authority)
+        self._patients.merge(former, self._person(segments))
 
     def _order(self, segments: Sequence[Segment]) -> None:
-        person = patients.read(only(segments, "PID"))
-        asked = orders.read(segments, zone=self._zone)
+        person = self._person(segments)
+        asked = order_message.read(segments, zone=self._zone, placer=self._told.placer)
         known = self._patients.find(person.number)
         acts = self._orders.intended(asked, known.patient if known else None)
         patient = self._patients.keep(person)
         for act in acts:
             act(patient)
+
+    def _person(self, segments: Sequence[Segment]) -> Person:
+        return patients.read(only(segments, "PID"), authority=self._told.authority)
 
 
 def _say(code: str, control: str, because: str) -> None:

@@ -33,12 +33,7 @@ def serve(settings: Settings) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     intake, listening = None, None
     if settings.hl7 is not None:
-        intake = Intake(
-            Ris(settings.ris),
-            charset=settings.hl7.charset,
-            zone=settings.timezone,
-            doctor=settings.hl7.doctor,
-        )
+        intake = Intake(Ris(settings.ris), settings.hl7, zone=settings.timezone)
         listening = mllp.listen(settings.hl7.port, intake.answer)
         _say(f"HL7 at port {settings.hl7.port}")
     exporter = None
@@ -61,7 +56,10 @@ def serve(settings: Settings) -> None:
 
 def _exported(exporter: Exporter) -> str:
     try:
-        return f"{exporter.export()} entries on the worklist"
+        told = f"{exporter.export()} entries on the worklist"
+        if shared := exporter.shared:
+            told += f"; of two patients, and on none: orders {', '.join(shared[:5])}"
+        return told
     except (NotNowError, OSError) as error:
         return f"the worklist stays as it was: {error}"
     except Exception as error:

@@ -9,14 +9,16 @@ from typing import Any
 from .refusal import NotTakenError, missing
 from .ris import ANY, Ris, as_day
 from .ris import day as day_of
-from .segments import NULL, Segment, day
+from .segments import NULL, Segment, day, require_plain
 
 PERSON, PATIENT = "party.party", "gnuhealth.patient"
 ORDER, RESULT = "gnuhealth.imaging.test.request", "gnuhealth.imaging.test.result"
 #: HL7 table 0001, as GNU Health says it.
 GENDERS = {"F": "f", "M": "m", "O": "other", "A": "other", "N": "nd", "U": "u"}
-#: Kinds of identifiers that are a hospital's number (HL7 table 0203), the best first.
-NUMBERS = ("MR", "PI", "")
+#: The kind of identifier that is a hospital's number (HL7 table 0203), or of no kind.
+NUMBERS = ("MR", "")
+#: A patient's number has no more characters (PS3.5 table 6.2-1, LO).
+LONGEST = 64
 KNOWN = ("ref", "name", "lastname", "gender", "dob", "active", "is_person", "is_patient")
 
 
@@ -42,8 +44,11 @@ class Known:
     values: dict[str, Any]
 
 
-def read(pid: Segment) -> Person:
+def read(pid: Segment, *, authority: str) -> Person:
     """What a PID segment says of a person (HL7 v2.5.1 section 3.4.2).
+
+    Args:
+        authority: who gives the numbers (PID-3.4); empty: those count that name nobody.
 
     Raises:
         NotTakenError: not enough of it, or in a way that nobody can read.
@@ -51,39 +56,47 @@ def read(pid: Segment) -> Person:
     family, given, middle = (pid.part(5, number) for number in (1, 2, 3))
     if not family or family == NULL:
         raise missing("PID-5, the family name,")
-    sex, born = pid.part(8), pid.part(7)
+    sex, told = pid.part(8), pid.part(7)
+    born = day(told, "PID-7") if told not in ("", NULL) else None
     if sex not in (*GENDERS, "", NULL):
         raise NotTakenError("PID-8 is none of F, M, O, U, A and N", "103")
     first = " ".join(each for each in (given, middle) if each not in ("", NULL))
     return Person(
-        number=_number(pid, 3),
+        number=_number(pid, 3, authority),
         given=first if first or NULL in (given, middle) else None,
         family=family,
         gender=GENDERS["U"] if sex == NULL else GENDERS.get(sex),
-        born=day(born, "PID-7") if born not in ("", NULL) else None,
-        says_born=born != "",
+        born=born,
+        says_born=told == NULL or born is not None,
     )
 
 
-def former_number(mrg: Segment) -> str:
+def former_number(mrg: Segment, *, authority: str) -> str:
     """The number that is not to be used any more (MRG-1).
 
     Raises:
-        NotTakenError: there is none.
+        NotTakenError: there is none, or there are several.
     """
-    return _number(mrg, 1)
+    return _number(mrg, 1, authority)
 
 
-def _number(segment: Segment, field: int) -> str:
-    found: dict[str, str] = {}
+def _number(segment: Segment, field: int, authority: str) -> str:
+    """The one number of the hospital's kind and of its own authority."""
+    where = f"{segment.name}-{field}"
+    found: dict[str, set[str]] = {}
     for repetition in range(1, segment.repetitions(field) + 1):
-        number = segment.part(field, 1, repetition=repetition)
-        if number and number != NULL:
-            found.setdefault(segment.part(field, 5, repetition=repetition), number)
-    best = next((found[kind] for kind in NUMBERS if kind in found), "")
+        number, of, kind = (segment.part(field, part, repetition=repetition) for part in (1, 4, 5))
+        if number not in ("", NULL) and of == authority:
+            found.setdefault(kind, set()).add(number)
+    best = next((found[kind] for kind in NUMBERS if kind in found), set())
     if not best:
-        raise missing(f"{segment.name}-{field}, the hospital's number of the patient,")
-    return best
+        raise missing(f"{where}, the number of the patient by the authority that is declared,")
+    if len(best) > 1:
+        raise NotTakenError(f"{where} has {len(best)} numbers of the hospital", "205")
+    (number,) = best
+    if len(number) > LONGEST:
+        raise NotTakenError(f"{where} has more than {LONGEST} characters", "102")
+    return require_plain(number, where)
 
 
 class Patients:
@@ -143,14 +156,16 @@ class Patients:
         if gone is not None and gone.patient is not None:
             self._require_imaging_only(gone.patient)
         stays = self.keep(person)
-        if gone is None or not gone.values["active"]:
-            return  # never known here, or done before
+        if gone is None:
+            return  # never known here
         if gone.patient is not None:
             for model in (ORDER, RESULT):
                 theirs = self._ris.search(model, ["id"], [["patient", "=", gone.patient]])
                 self._ris.change(model, [one["id"] for one in theirs], {"patient": stays})
-            self._ris.change(PATIENT, [gone.patient], {"active": False})
-        self._ris.change(PERSON, [gone.party], {"active": False})
+            if gone.is_active:
+                self._ris.change(PATIENT, [gone.patient], {"active": False})
+        if gone.values["active"]:
+            self._ris.change(PERSON, [gone.party], {"active": False})
 
     def _require_imaging_only(self, patient: int) -> None:
         refers = [["relation", "=", PATIENT], ["ttype", "=", "many2one"]]

@@ -35,9 +35,10 @@ def ask(settings: Settings) -> tuple[str, str]:
     kind = "ORM^O01" if test else "ADT^A08"
     control = f"{VERIFIER}-{at[:14]}"
     header = f"MSH|^~\\&|{VERIFIER}||BRIDGE||{at}||{kind}|{control}|P|2.5.1||||||UNICODE UTF-8"
-    segments = [header, f"PID|1||{PATIENT}^^^^MR||{VERIFIER}^PROBE|||U"]
+    segments = [header, f"PID|1||{PATIENT}^^^{settings.hl7.authority}^MR||{VERIFIER}^PROBE|||U"]
     if test:
-        segments += [f"ORC|NW|{ORDER}|||||||{AT}", f"OBR|1|{ORDER}||{test}"]
+        number = f"{ORDER}^{settings.hl7.placer}"
+        segments += [f"ORC|NW|{number}|||||||{AT}", f"OBR|1|{number}||{test}"]
     message = ("\r".join(segments) + "\r").encode()
     return mllp.answered(("127.0.0.1", settings.hl7.port), message, timeout=TIMEOUT)
 

@@ -57,11 +57,21 @@ class Segment:
             return ""
         return str(found).strip()
 
+    def lines(self, field: int) -> list[str]:
+        """A text with all of its repetitions and lines, unescaped, none of them empty."""
+        found = [
+            str(self.message.unescape(each)).replace("\r", "\n")
+            for each in self._raw(field).split(self.message.separators[2])
+        ]
+        return [line.strip() for each in found for line in each.split("\n") if line.strip()]
+
     def repetitions(self, field: int) -> int:
         """How often a field is there; an empty one is there once."""
+        return self._raw(field).count(self.message.separators[2]) + 1
+
+    def _raw(self, field: int) -> str:
         segment = self.message.segments(self.name)[self.place - 1]
-        raw = str(segment(field)) if len(segment) > field else ""
-        return raw.count(self.message.separators[2]) + 1
+        return str(segment(field)) if len(segment) > field else ""
 
 
 def decoded(message: bytes, *, charset: str) -> list[Segment]:
@@ -100,6 +110,17 @@ def only(segments: Sequence[Segment], name: str) -> Segment:
     if len(found) != 1:
         raise NotTakenError(f"{len(found)} segments {name}, and it must be one", "100")
     return found[0]
+
+
+def require_plain(text: str, where: str) -> str:
+    """A number that DICOM and a database can carry: no backslash, no control character.
+
+    Raises:
+        NotTakenError: it is not.
+    """
+    if "\\" in text or not text.isprintable():
+        raise NotTakenError(f"{where} has characters that no number may have", "102")
+    return text
 
 
 def day(text: str, where: str) -> date | None:

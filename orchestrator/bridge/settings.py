@@ -22,12 +22,17 @@ class Ris:
 
 @dataclass(frozen=True)
 class Hl7:
-    """The listener. ``charset``: of messages that name none (MSH-18); ``doctor``: code of who
-    orders where a message names nobody that the RIS knows.
+    """The listener, and the hospital's system. ``charset``: of messages that name none (MSH-18).
+
+    ``authority``: who gives patients' numbers (PID-3.4); ``placer``: whose order numbers come
+    (ORC-2.2); empty: only what names nobody is taken. ``doctor``: code of who orders where a
+    message names nobody that the RIS knows.
     """
 
     port: int
     charset: str
+    authority: str
+    placer: str
     doctor: str | None
 
 

@@ -7,7 +7,9 @@ plugin read. Each is replaced whole; while the RIS does not answer, the last one
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +22,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from .orders import CANCELLED_HERE, LONGEST
+from .order_message import LONGEST
+from .orders import is_cancelled
 from .patients import ORDER
 from .ris import Ris, as_moment, day, moment
 from .settings import Settings, Station, Worklist
@@ -44,6 +47,8 @@ class Exporter:
         self._ris = ris
         self._settings = settings
         self._worklist = worklist
+        #: Order numbers that two patients have; none of them is on the worklist.
+        self.shared: list[str] = []
 
     def export(self) -> int:
         """Bring the files to what the RIS says; how many there are now.
@@ -55,26 +60,51 @@ class Exporter:
         wanted = dict(self._entries())
         directory = self._worklist.directory
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / LOCK).touch()
+        for other in directory.parent.iterdir():
+            if other != directory:  # of another AE title, from before: it would be served still
+                shutil.rmtree(other)
         for name, content in wanted.items():
             _write(directory / name, content)
         for path in directory.iterdir():
             if path.name not in wanted and path.name != LOCK:
                 path.unlink()
+        (directory / LOCK).touch()  # when it was exported last
         return len(wanted)
 
     def _entries(self) -> Iterator[tuple[str, bytes]]:
         person = f"patient.{self._ris.person}"
         of_person = [f"{person}.{name}" for name in ("ref", "name", "lastname", "gender", "dob")]
-        fields = ["request", "request_line", "date", "urgent", "comment"]
+        fields = ["request", "request_line", "create_date", "date", "urgent", "comment", "patient"]
         others = ["requested_test.code", "requested_test.name", "doctor.rec_name"]
         found = self._ris.search(ORDER, [*fields, *of_person, *others], self._current())
+        once = self._first_of_their_numbers(found)
         for order in found:
-            if str(order["comment"] or "").startswith(CANCELLED_HERE):
+            if is_cancelled(order) or order["id"] not in once:
                 continue
             for station in self._stations(order):
                 content = self._file(order, order["patient."][f"{self._ris.person}."], station)
                 yield f"{order['id']}-{station.ae_title}{SUFFIX}", content
+
+    def _first_of_their_numbers(self, found: list[dict[str, Any]]) -> set[int]:
+        """The oldest order of each number; none where two patients have one number.
+
+        People make orders in the RIS too, and its own numbers may meet those of the hospital's
+        system: images of both would go into one study.
+        """
+        numbers = sorted({str(one["request"]) for one in found if one["request"]})
+        fields, of = ["request", "patient", "comment"], [["request", "in", numbers]]
+        by_number: dict[str, list[dict[str, Any]]] = {}
+        for one in self._ris.search(ORDER, fields, of):
+            if not is_cancelled(one):
+                by_number.setdefault(one["request"], []).append(one)
+        self.shared = sorted(
+            number for number, of in by_number.items() if len({one["patient"] for one in of}) > 1
+        )
+        return {
+            min(one["id"] for one in of)
+            for number, of in by_number.items()
+            if number not in self.shared
+        }
 
     def _current(self) -> list[Any]:
         now = datetime.now(UTC)
@@ -96,19 +126,19 @@ class Exporter:
 
     def _file(self, order: dict[str, Any], person: dict[str, Any], station: Station) -> bytes:
         at = moment(order["date"]).astimezone(self._settings.timezone)
-        what = str(order["requested_test."]["name"])[:64]
+        what = _text(order["requested_test."]["name"])[:64]
         entry, step = Dataset(), Dataset()
         entry.SpecificCharacterSet = CHARSET
-        entry.AccessionNumber = order["request"]
+        entry.AccessionNumber = _text(order["request"])
         entry.ReferringPhysicianName = ""
         entry.ReferencedStudySequence = Sequence([])
         entry.ReferencedPatientSequence = Sequence([])
         entry.PatientName = _name(person)
-        entry.PatientID = person["ref"]
+        entry.PatientID = _text(person["ref"])
         entry.PatientBirthDate = _date(day(person["dob"]))
         entry.PatientSex = GENDERS.get(person["gender"], "")
-        entry.StudyInstanceUID = self._study(str(order["request_line"] or order["request"]))
-        entry.RequestingPhysician = str((order.get("doctor.") or {}).get("rec_name") or "")[:64]
+        entry.StudyInstanceUID = self._study(order)
+        entry.RequestingPhysician = _text((order.get("doctor.") or {}).get("rec_name"), "^=")[:64]
         entry.RequestedProcedureDescription = what
         entry.RequestedProcedureID = str(order["id"])
         entry.RequestedProcedurePriority = "STAT" if order["urgent"] else "ROUTINE"
@@ -122,16 +152,25 @@ class Exporter:
         entry.ScheduledProcedureStepSequence = Sequence([step])
         return _as_file(entry)
 
-    def _study(self, line: str) -> UID:
-        """The same for the same order of the same hospital, also after a change or a restore."""
-        told = f"{self._settings.facility}/{line}".encode()
+    def _study(self, order: dict[str, Any]) -> UID:
+        """The same for the same order of the same hospital, also after a change or a restore.
+
+        With the moment at which it was made: after a reversal the RIS gives a number again.
+        """
+        made_at = json.dumps(order["create_date"], sort_keys=True)
+        told = f"{self._settings.facility}/{order['request_line']}/{made_at}".encode()
         made = uuid.UUID(bytes=hashlib.sha256(told).digest()[:16], version=4)
         return UID(f"2.25.{made.int}")
 
 
 def _name(person: dict[str, Any]) -> str:
-    parts = [str(person["lastname"] or ""), str(person["name"] or "")]
-    return "^".join(each.translate({ord(mark): " " for mark in "^=\\"}) for each in parts)
+    return "^".join(_text(person[part], "^=") for part in ("lastname", "name"))
+
+
+def _text(value: Any, marks: str = "") -> str:
+    """Without what would make it several values, or another component, in DICOM."""
+    told = str(value or "")
+    return "".join(" " if one in f"\\{marks}" or not one.isprintable() else one for one in told)
 
 
 def _date(of: date | None) -> str:

@@ -201,6 +201,8 @@ class Role(Model):
     services: tuple[str, ...] = Field(min_length=1)
     #: Accounts of the product's own services, which reach it while the door is shut.
     door_users: tuple[str, ...] = ()
+    #: Declared endpoints that are served beside the product, and not by it.
+    beside: tuple[Literal["dicom", "hl7"], ...] = ()
     state: ProductState
     install: tuple[InstalledFiles, ...] = ()
     suites: tuple[str, ...] = Field(min_length=1)

@@ -157,6 +157,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "guard": "Where snapshot and undo run.",
         "snapshot": "How state is captured.",
         "services": "systemd units in the order in which they are started.",
+        "beside": "Endpoints that are served beside the product: no restore waits for them.",
         "door_users": "Accounts of its own services, which reach it while the door is shut.",
         "state": "Everything that a restore puts back.",
         "install": "What stage renders, and where apply puts it.",

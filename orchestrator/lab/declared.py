@@ -93,6 +93,7 @@ class Declared:
             "settings": {
                 "gnuhealth_modules": ["health", "health_imaging", "health_orthanc"],
                 "gnuhealth_hl7_doctor": ris.DOCTOR,
+                "gnuhealth_hl7_authority": ris.AUTHORITY,
                 "gnuhealth_stations": dict(ris.STATIONS),
                 "gnuhealth_worklist_seconds": 2,
             },

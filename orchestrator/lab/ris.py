@@ -30,7 +30,7 @@ STATIONS = {
     "CT1": {"modality": "CT", "tests": ["CTHD"]},
     "CR1": {"modality": "CR", "tests": ["CRTHX"]},
 }
-DOCTOR = "LAB-1"
+DOCTOR, AUTHORITY = "LAB-1", "H"
 _READY_SECONDS = 120.0
 
 

@@ -250,6 +250,9 @@ class _Facility:
             copied=copied,
             door_tcp=tuple(sorted(ports)),
             door_users=role.door_users,
+            beside_tcp=tuple(
+                sorted(each.port for name in role.beside if (each := getattr(host, name)))
+            ),
             brings_tcp=tuple(sorted({*ports} & {*found.brings_tcp})),
             limits=limits_for(
                 role.limits,

@@ -102,6 +102,8 @@ class HostChange(Model):
     door_tcp: tuple[int, ...]
     #: Those of them that nothing serves before the change.
     brings_tcp: tuple[int, ...] = ()
+    #: Those of them that are served beside the product: a restore does not wait for them.
+    beside_tcp: tuple[int, ...] = ()
     #: Accounts of the product's own services, which reach it while the door is shut.
     door_users: tuple[str, ...] = ()
     limits: Limits

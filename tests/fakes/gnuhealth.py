@@ -165,7 +165,7 @@ class FakeGnuHealth:
                 values |= {"active": True}
             elif model == ORDER:
                 line = f"{values['request']}-01-01"
-                values |= {"state": "draft", "request_line": line}
+                values |= {"state": "draft", "request_line": line, "create_date": {"second": 0}}
             made.append(self.add(model, **values))
         return made
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from orchestrator.bridge.intake import Intake
 from orchestrator.bridge.ris import Ris
+from orchestrator.bridge.settings import Hl7
 from orchestrator.bridge.settings import Ris as Where
 from tests.fakes.gnuhealth import PASSWORD, USER, FakeGnuHealth
 
@@ -56,5 +57,6 @@ def scene(series: int = 6, *, doctor: str | None = "D-1") -> Iterator[Scene]:
     fake = FakeGnuHealth(series)
     with fake.serving() as url:
         where = Where(url, "gnuhealth", USER, PASSWORD)
-        intake = Intake(Ris(where), charset="ASCII", zone=ZONE, doctor=doctor)
+        told = Hl7(port=0, charset="ASCII", authority="H", placer="", doctor=doctor)
+        intake = Intake(Ris(where), told, zone=ZONE)
         yield Scene(fake, where, intake)

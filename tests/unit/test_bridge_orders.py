@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.bridge.orders import CANCELLED_HERE
+from orchestrator.bridge.order_message import CANCELLED_HERE
 from tests.fakes.gnuhealth import DOCTOR, ORDER, PARTY, PATIENT
 from tests.unit.bridge_scene import PID, Scene, scene
 
@@ -73,6 +73,62 @@ def test_a_changed_order_is_brought_up_to_date(
     assert here.ris.of(ORDER)[0][field] == value
 
 
+def test_another_order_under_a_known_number_is_rejected(here: Scene) -> None:
+    here.order()
+    code, because, condition = here.order(("CTHD^Head", "CRTHX^Chest"))
+    assert (code, condition) == ("AR", "205")
+    assert "XO changes an order" in because
+    assert here.ris.of(ORDER)[0]["requested_test"] == 1
+
+
+def test_a_change_that_names_no_time_leaves_the_appointment(here: Scene) -> None:
+    planned = ("|||D-1", "|||D-1" + "|" * 20 + "20261115090000")
+    assert here.order(planned) == TAKEN
+    (order,) = here.ris.of(ORDER)
+    assert (order["date"]["day"], order["date"]["hour"]) == (15, 7)
+    assert here.order(("Pain", "Worse"), control="XO") == TAKEN
+    assert order["date"]["day"] == 15
+
+
+def test_every_line_of_every_note_is_kept(here: Scene) -> None:
+    notes = ["NTE|1||pacemaker", "PV1|1|O", "ORC|NW|H-1"]
+    details = "OBR|1|H-1||CTHD" + "|" * 9 + "Fall~Pain" + "|" * 18 + "R1^Stroke?~R2"
+    more = ["NTE|1||Headache~ALLERGIC to contrast", "NTE|2||renal ^ GFR 20 \\T\\ dialysis"]
+    assert here.answer("ORM^O01", PID, *notes, details, *more) == TAKEN
+    assert here.ris.of(ORDER)[0]["comment"].splitlines() == [
+        "pacemaker", "Fall", "Pain", "Stroke?", "R2", "Headache", "ALLERGIC to contrast",
+        "renal ^ GFR 20 & dialysis",
+    ]  # fmt: skip
+
+
+def test_a_note_is_new_unless_the_same_line_is_there(here: Scene) -> None:
+    here.order(("Pain", "No contrast allergy known"))
+    assert here.order(("Pain", "contrast allergy"), control="XO") == TAKEN
+    told = "No contrast allergy known\ncontrast allergy"
+    assert here.ris.of(ORDER)[0]["comment"] == told
+
+
+def test_an_order_that_the_ris_made_twice_is_one_again(here: Scene) -> None:
+    """The RIS answered too late, and was asked once more before it had written."""
+    here.order()
+    (order,) = here.ris.of(ORDER)
+    here.ris.add(ORDER, **{name: value for name, value in order.items() if name != "id"})
+    assert here.order() == TAKEN
+    first, second = here.ris.of(ORDER)
+    assert (first["comment"], second["comment"]) == ("Pain", f"{CANCELLED_HERE}\nPain")
+    second["comment"] = "Pain"
+    assert here.order(control="CA") == TAKEN
+    assert all(one["comment"].startswith(CANCELLED_HERE) for one in here.ris.of(ORDER))
+
+
+def test_a_cancelled_order_stays_so_whatever_people_write_above(here: Scene) -> None:
+    here.order()
+    here.order(control="CA")
+    (order,) = here.ris.of(ORDER)
+    order["comment"] = f"ward informed\n{order['comment']}"
+    assert here.order()[::2] == ("AR", "205")
+
+
 def test_what_people_wrote_stays(here: Scene) -> None:
     here.order()
     (order,) = here.ris.of(ORDER)
@@ -101,6 +157,10 @@ def test_a_cancelled_order_says_so_and_stays(here: Scene) -> None:
         (("ORC|NW|H-1", "ORC|NW|12345678901234567"), "102"),
         (("CTHD^Head", "NOPE"), "204"),
         (("CTHD^Head", ""), "101"),
+        (("ORC|NW|H-1", "ORC|NW|H-1^OTHER"), "204"),
+        (("ORC|NW|H-1", "ORC|NW|H\\E\\1"), "102"),
+        (("ORC|NW|H-1", "ORC|NW|H\\.br\\1"), "102"),
+        (("Pain", CANCELLED_HERE), "103"),
         (("20261101081500", "20261301"), "102"),
         (("ORC|NW", "ORC|CA"), "204"),
     ],

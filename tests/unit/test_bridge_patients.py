@@ -69,8 +69,8 @@ def test_what_was_cut_off_between_person_and_patient_is_finished(here: Scene) ->
         ("PID|1||P-1^^^H^MR||^Ana", "101", "PID-5"),
         ("PID|1||^^^H^MR||Muster^Ana", "101", "PID-3"),
         ('PID|1||""^^^H^MR||Muster^Ana', "101", "PID-3"),
-        ("PID|1||P-1||Muster^Ana||19801332", "102", "PID-7"),
-        ("PID|1||P-1||Muster^Ana|||X", "103", "PID-8"),
+        ("PID|1||P-1^^^H||Muster^Ana||19801332", "102", "PID-7"),
+        ("PID|1||P-1^^^H||Muster^Ana|||X", "103", "PID-8"),
         ("EVN|A04", "100", "PID"),
         (f"{PID}\r{PID}", "100", "2 segments PID"),
     ],
@@ -86,13 +86,36 @@ def test_what_does_not_say_enough_is_rejected(
 
 
 def test_a_birth_date_of_which_only_the_year_is_known_is_none(here: Scene) -> None:
-    assert here.answer("ADT^A04", "PID|1||P-1||Muster^Ana||1980|F") == TAKEN
-    assert here.ris.of(PARTY, ref="P-1")[0]["dob"] is None
+    assert here.answer("ADT^A04", "PID|1||P-2^^^H||Muster^Ana||1980|F") == TAKEN
+    assert here.ris.of(PARTY, ref="P-2")[0]["dob"] is None
+    here.answer("ADT^A04", PID)
+    assert here.answer("ADT^A08", PID.replace("19800203", "1980")) == TAKEN
+    assert here.ris.of(PARTY, ref="P-1")[0]["dob"]["month"] == 2
 
 
 def test_the_hospitals_number_is_found_among_others(here: Scene) -> None:
-    here.answer("ADT^A04", "PID|1||4711^^^X^SS~P-9^^^H^MR~8^^^H^PI||Muster")
+    numbers = "4711^^^X^SS~12^^^CLINICB^MR~P-9^^^H^MR~8^^^H^PI"
+    here.answer("ADT^A04", f"PID|1||{numbers}||Muster")
     assert [one["ref"] for one in here.ris.of(PARTY, lastname="Muster")] == ["P-9"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "condition"),
+    [
+        ("P-1^^^CLINICB^MR", "101"),
+        ("P-1^^^^MR", "101"),
+        ("P-1^^^H^PI", "101"),
+        ("P-1^^^H^MR~P-2^^^H^MR", "205"),
+        ("P\\E\\1^^^H^MR", "102"),
+        (f"{'1' * 65}^^^H^MR", "102"),
+    ],
+)
+def test_a_number_of_another_authority_or_no_number_is_nobodys(
+    here: Scene, numbers: str, condition: str
+) -> None:
+    assert here.answer("ADT^A04", f"PID|1||{numbers}||Muster^Ana")[::2] == ("AR", condition)
+    assert here.answer("ADT^A40", PID, f"MRG|{numbers}")[::2] == ("AR", condition)
+    assert here.ris.of(PATIENT) == []
 
 
 def test_a_number_that_is_no_persons_is_rejected(here: Scene) -> None:
@@ -101,16 +124,19 @@ def test_a_number_that_is_no_persons_is_rejected(here: Scene) -> None:
 
 
 def test_texts_come_as_they_were_written(here: Scene) -> None:
-    name = "PID|1||P-1||Tšhupo^Þórunn \\T\\ co"
+    name = "PID|1||P-1^^^H||Tšhupo^Þórunn \\T\\ co"
     assert here.answer("ADT^A04", name) == TAKEN
     assert here.ris.of(PARTY, ref="P-1")[0]["name"] == "Þórunn & co"
-    latin = "PID|1||P-2||Échantillon^Zoë"
+    latin = "PID|1||P-2^^^H||Échantillon^Zoë"
     assert here.answer("ADT^A04", latin, charset="8859/1", codec="latin-1") == TAKEN
     assert here.ris.of(PARTY, ref="P-2")[0]["lastname"] == "Échantillon"
 
 
 def test_a_text_that_cannot_be_read_is_rejected(here: Scene) -> None:
-    assert here.answer("ADT^A04", "PID|1||P-1||É", charset="", codec="utf-8")[::2] == ("AR", "102")
+    assert here.answer("ADT^A04", "PID|1||P-1^^^H||É", charset="", codec="utf-8")[::2] == (
+        "AR",
+        "102",
+    )
     assert here.answer("ADT^A04", PID, charset="KLINGON")[::2] == ("AR", "103")
     assert here.ris.of(PATIENT) == []
 
@@ -214,13 +240,20 @@ def test_a_merge_that_only_a_person_can_make_changes_nothing(here: Scene) -> Non
     assert here.ris.records == before
 
 
+def test_who_is_not_active_any_more_is_merged_all_the_same(here: Scene) -> None:
+    former = with_former(here)
+    here.ris.of(PARTY, ref="P-0")[0]["active"] = False
+    assert here.answer("ADT^A40", PID, MRG) == TAKEN
+    assert {one["patient"] for one in here.ris.of(ORDER)} != {former}
+
+
 def test_a_former_number_that_is_not_known_leaves_nothing_to_move(here: Scene) -> None:
     assert here.answer("ADT^A40", PID, MRG) == TAKEN
     assert len(here.ris.of(PATIENT)) == 1
 
 
 def test_a_number_is_not_merged_into_itself(here: Scene) -> None:
-    assert here.answer("ADT^A40", PID, "MRG|P-1")[::2] == ("AR", "205")
+    assert here.answer("ADT^A40", PID, "MRG|P-1^^^H")[::2] == ("AR", "205")
 
 
 def test_who_was_merged_is_not_registered_anew(here: Scene) -> None:

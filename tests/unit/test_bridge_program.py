@@ -37,14 +37,14 @@ def serving(program: Path, url: str, directory: Path) -> Iterator[tuple[int, Pat
     port, settings = free_port(), directory / "settings.json"
     station = {"CT1": {"modality": "CT", "tests": ["CTHD"]}}
     worklist = {
-        "directory": str(directory), "ae_title": "WORKLIST", "every_seconds": 0.2, "days_back": 2,
+        "directory": str(directory / "list"), "ae_title": "WORKLIST", "every_seconds": 0.2, "days_back": 2,
         "days_ahead": 7, "stations": station,
     }  # fmt: skip
     told = {
         "facility": "hospital-a",
         "timezone": "Africa/Mbabane",
         "ris": {"url": url, "database": "gnuhealth", "user": USER, "password": PASSWORD},
-        "hl7": {"port": port, "charset": "ASCII", "doctor": "D-1"},
+        "hl7": {"port": port, "charset": "ASCII", "authority": "H", "placer": "", "doctor": "D-1"},
         "worklist": worklist,
     }
     settings.write_text(json.dumps(told))
@@ -82,11 +82,11 @@ def test_it_takes_an_order_and_lists_it(program: Path, tmp_path: Path) -> None:
             assert json.loads(done.stdout) == {"code": "AA", "because": ""}
         until = time.monotonic() + 20
         wanted = {"1-CT1.wl", "2-WARDSHIP.wl"}
-        while (found := {one.name for one in tmp_path.glob("WORKLIST/*.wl")}) != wanted:
+        while (found := {one.name for one in tmp_path.glob("list/WORKLIST/*.wl")}) != wanted:
             assert time.monotonic() < until, found
             time.sleep(0.05)
     assert [one["request"] for one in fake.of(ORDER)] == ["H-1", "WARDSHIP-1"]
-    assert all(one.stat().st_mode & 0o077 == 0 for one in tmp_path.glob("WORKLIST/*.wl"))
+    assert all(one.stat().st_mode & 0o077 == 0 for one in tmp_path.glob("list/WORKLIST/*.wl"))
 
 
 def test_without_the_ris_the_probe_says_what_the_bridge_said(program: Path, tmp_path: Path) -> None:

@@ -73,9 +73,9 @@ def test_a_study_keeps_its_uid_and_no_other_has_it(here: Scene, tmp_path: Path) 
     here.order(TODAY, ("H-1", "H-2"))
     exporter(here, tmp_path).export()
     uids = {entry.AccessionNumber: entry.StudyInstanceUID for entry in entries(tmp_path).values()}
-    again = tmp_path / "again"
-    exporter(here, again).export()
-    assert {e.AccessionNumber: e.StudyInstanceUID for e in entries(again).values()} == uids
+    exporter(here, tmp_path).export()
+    again = {e.AccessionNumber: e.StudyInstanceUID for e in entries(tmp_path).values()}
+    assert again == uids
     assert len(set(uids.values())) == 2
 
 
@@ -120,6 +120,35 @@ def test_what_did_not_change_is_not_written_again(here: Scene, tmp_path: Path) -
     assert dcmread(file).PatientName == "Neu^Ana Lúcia"
 
 
+def test_a_number_that_two_patients_have_is_on_no_worklist(here: Scene, tmp_path: Path) -> None:
+    """People make orders in the RIS too; images of both would go into one study."""
+    here.order(TODAY)
+    here.order(TODAY, ("H-1", "H-2"), pid=PID.replace("P-1", "P-2"))
+    one, other = here.ris.of(ORDER)
+    other["request"] = "H-1"
+    to_disk = exporter(here, tmp_path)
+    assert (to_disk.export(), to_disk.shared) == (0, ["H-1"])
+    other["patient"] = one["patient"]
+    assert (to_disk.export(), to_disk.shared) == (2, [])
+    assert sorted(entries(tmp_path)) == ["1-CT1.wl", "1-CT2.wl"]
+
+
+def test_a_number_that_is_given_again_is_another_study(here: Scene, tmp_path: Path) -> None:
+    here.order(TODAY)
+    exporter(here, tmp_path).export()
+    before = entries(tmp_path)["1-CT1.wl"].StudyInstanceUID
+    here.ris.of(ORDER)[0]["create_date"] = {"second": 1}
+    exporter(here, tmp_path).export()
+    assert entries(tmp_path)["1-CT1.wl"].StudyInstanceUID != before
+
+
+def test_a_list_of_another_title_is_served_no_more(here: Scene, tmp_path: Path) -> None:
+    (tmp_path / "FORMER").mkdir()
+    (tmp_path / "FORMER" / "1-CT1.wl").touch()
+    exporter(here, tmp_path).export()
+    assert [one.name for one in tmp_path.iterdir()] == ["WORKLIST"]
+
+
 def test_while_the_ris_is_away_the_last_worklist_stays(tmp_path: Path) -> None:
     with scene() as made:
         made.order(TODAY)
@@ -150,6 +179,7 @@ def test_an_order_whose_number_is_no_accession_number_is_left_out(
 
 def test_names_that_hold_dicoms_own_marks_stay_names(here: Scene, tmp_path: Path) -> None:
     here.order(TODAY)
-    here.ris.of(PARTY, ref="P-1")[0] |= {"lastname": "Mus^ter", "name": "A=B\\C"}
+    here.ris.of(PARTY, ref="P-1")[0] |= {"lastname": "Mus^ter", "name": "A=B\\C", "ref": "P\\1"}
     exporter(here, tmp_path).export()
-    assert entries(tmp_path)["1-CT1.wl"].PatientName == "Mus ter^A B C"
+    entry = entries(tmp_path)["1-CT1.wl"]
+    assert (entry.PatientName, entry.PatientID) == ("Mus ter^A B C", "P 1")

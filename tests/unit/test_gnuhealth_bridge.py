@@ -70,7 +70,29 @@ def test_ports_that_nothing_serves_yet_are_brought_by_the_change(here: Path) -> 
     assert bridge.brings(ports) == [1105]
     installed(here, LISTENER, SERVER)
     assert bridge.brings(ports) == []
-    assert bridge.brings({"hl7": 2576, "dicom": 1105}) == [2576]
+    assert bridge.brings({"hl7": 2576, "dicom": 1105}) == []
+
+
+def test_a_port_that_moves_is_refused(here: Path) -> None:
+    installed(here, LISTENER, SERVER)
+    assert list(bridge.moved({"hl7": 2575, "dicom": 1105})) == []
+    assert list(bridge.moved({"hl7": 0, "dicom": 0})) == []
+    (told,) = bridge.moved({"hl7": 2576, "dicom": 1105})
+    assert "at port 2575, and 2576 is declared" in told
+
+
+def test_without_a_worklist_no_list_of_patients_stays(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge, "STATE", here / "state")
+    (here / "state/worklist/WORKLIST").mkdir(parents=True)
+    (here / "units" / SERVER).touch()
+    bridge.forget_left_over()
+    assert (here / "state").exists()
+    (here / "units" / SERVER).unlink()
+    bridge.forget_left_over()
+    bridge.forget_left_over()
+    assert not (here / "state").exists()
 
 
 class Precheck:
@@ -81,11 +103,17 @@ class Precheck:
         self.accounts, self.tests = "admin\nbridge\n", "CTHD\n"
         self.stations: Any = {"CT1": {"modality": "CT", "tests": ["CTHD"]}}
         self.password, self.port = "synthetic", 1105
+        self.doctor: str | None = "D-1"
+        self.groups = [("bridge", "Health Front Desk"), ("bridge", "Health Imaging")]
         monkeypatch.setattr(precheck.product, "psql", self._psql)
         self.server = True
         monkeypatch.setattr(precheck.os, "access", self._access)
 
     def _psql(self, _names: object, statement: str) -> str:
+        if "res_group" in statement:
+            return "".join(f'{login},"{group}"\n' for login, group in self.groups)
+        if "healthprofessional" in statement:
+            return "D-1\n"
         return self.accounts if "res_user" in statement else self.tests
 
     def _access(self, path: object, _mode: int) -> bool:
@@ -97,6 +125,7 @@ class Precheck:
             (self.change / "files" / name).mkdir(parents=True, exist_ok=True)
         settings = {
             "ris": {"user": "bridge", "password": self.password},
+            "hl7": {"doctor": self.doctor},
             "worklist": {"stations": self.stations},
         }
         (self.change / "files/bridge/settings.json").write_text(json.dumps(settings))
@@ -120,6 +149,14 @@ def test_a_bridge_that_has_all_it_needs_is_let_in(asked: Precheck) -> None:
     [
         ("password", "", "gnuhealth_bridge_password is not declared"),
         ("accounts", "admin\nbridges\n", "no active account bridge"),
+        ("doctor", "D-2", "gnuhealth_hl7_doctor is D-2"),
+        ("doctor", None, "gnuhealth_hl7_doctor is not declared"),
+        ("groups", [("bridge", "Health Imaging")], "not in the group Health Front Desk"),
+        (
+            "groups",
+            [("bridge", "Health Imaging"), ("other", "Health Front Desk")],
+            "not in the group Health Front Desk",
+        ),
         ("server", False, "apt install dcmtk"),
         ("port", 104, "below 1024"),
         ("stations", {}, "no station"),

@@ -23,6 +23,8 @@ options:
 author: [wardship]
 """
 
+#: Groups of GNU Health's own that may make patients, and orders.
+GROUPS = {"Health Front Desk", "Health Imaging"}
 SCRIPTS = ("stop", "migrate", "start", "census", "forget", "carry", "diagnose", "accounts")
 
 
@@ -104,12 +106,34 @@ def bridge_can_run(given):
     active = "select login from res_user where active"
     if settings["ris"]["user"] not in product.psql(names, active).split("\n"):
         yield f"GNU Health has no active account {settings['ris']['user']} for the bridge"
+    yield from account_may_write(names, settings["ris"]["user"])
+    if (told := settings["hl7"]) and told["doctor"] is not None:
+        codes = product.psql(names, "select code from gnuhealth_healthprofessional").split("\n")
+        if told["doctor"] not in codes:
+            yield f"gnuhealth_hl7_doctor is {told['doctor']}, which the RIS does not know"
+    elif told and settings["worklist"]:
+        yield "gnuhealth_hl7_doctor is not declared: wardship's own order names nobody"
     if "gnuhealth-worklist.service" in names["bridge"]:
         if not os.access("/usr/bin/wlmscpfs", os.X_OK):
             yield "wlmscpfs is not there, which serves the worklist: apt install dcmtk"
         if names["bridge_ports"]["dicom"] < 1024:
             yield "the worklist's port (dicom) is below 1024, where wlmscpfs listens as root only"
         yield from stations_are_known(names, settings["worklist"]["stations"])
+
+
+def account_may_write(names, login):
+    """The bridge's account is in the groups that make patients and orders."""
+    asked = (
+        'select u.login, g.name from "res_user-res_group" x join res_user u on u.id = x."user" '
+        'join res_group g on g.id = x."group"'
+    )
+    has = {
+        group
+        for name, _, group in (row.partition(",") for row in product.psql(names, asked).split("\n"))
+        if name == login
+    }
+    for group in sorted(GROUPS - {one.strip('"') for one in has}):
+        yield f"the account {login} is not in the group {group}, which the bridge needs"
 
 
 def stations_are_known(names, stations):

@@ -141,6 +141,7 @@ def surveyed(given):
     at = release(names["root"])
     if of and of != product.series_of(at):
         problems.append(f"the database is of GNU Health {of}, release {at} cannot read all of it")
+    problems += tried("bridge", lambda: list(bridge.moved(names["bridge_ports"])), [])
     problems += tried("modules", lambda: list(product.missing_modules(names)), [])
     locked_by, epoch = tried("host program", lock, (None, 0))
     lost = list(compared(live, given["declared"])) if live else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 try:
@@ -19,24 +20,40 @@ SETTINGS = Path("/etc/gnuhealth-bridge")
 UNITS = Path("/etc/systemd/system")
 WANTED_BY = UNITS / "gnuhealth.service.wants"
 PROGRAM = Path("/opt/gnuhealth-bridge")
+STATE = Path("/var/lib/gnuhealth-bridge")
 #: In the order in which they are started.
 SERVICES = ("gnuhealth-bridge.service", "gnuhealth-worklist.service")
 #: What is there only where a bridge is.
 PATHS = (SETTINGS, PROGRAM, *(UNITS / name for name in SERVICES), WANTED_BY)
 
 
-def brings(ports):
-    """Those of the declared ports that the installed settings do not serve yet; 0 is none."""
+def served():
+    """The ports that the installed bridge serves: hl7 and dicom, 0 for none."""
     try:
         told = json.loads((SETTINGS / "settings.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         told = {}
-    served = {"hl7": (told.get("hl7") or {}).get("port", 0)}
     # The worklist's server has its port in its unit.
     unit = SETTINGS / SERVICES[1]
     text = unit.read_text(encoding="utf-8") if unit.exists() else ""
-    served["dicom"] = next((int(n) for n in re.findall(r"(?m)^ExecStart=.* (\d+)$", text)), 0)
-    return sorted(port for name, port in ports.items() if port and port != served[name])
+    found = re.findall(r"(?m)^ExecStart=.* (\d+)$", text)
+    return {"hl7": (told.get("hl7") or {}).get("port", 0), "dicom": int(found[0]) if found else 0}
+
+
+def brings(ports):
+    """Those of the declared ports that nothing serves yet; 0 is none."""
+    there = served()
+    return sorted(port for name, port in ports.items() if port and not there[name])
+
+
+def moved(ports):
+    """Ports that are another there: a change's door would not shut those that it does not know."""
+    for name, port in served().items():
+        if port and ports[name] and port != ports[name]:
+            yield (
+                f"the bridge serves {name} at port {port}, and {ports[name]} is declared: "
+                "declare none first, then the new one"
+            )
 
 
 def put(wanted):
@@ -54,6 +71,12 @@ def put(wanted):
         unit.chmod(0o644)
         WANTED_BY.mkdir(mode=0o755, exist_ok=True)
         link.symlink_to(unit)
+
+
+def forget_left_over():
+    """Without a worklist no list of patients stays behind."""
+    if not (UNITS / SERVICES[1]).exists() and STATE.exists():
+        shutil.rmtree(STATE)
 
 
 def stop():
