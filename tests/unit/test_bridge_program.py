@@ -37,8 +37,8 @@ def serving(program: Path, url: str, directory: Path) -> Iterator[tuple[int, Pat
     port, settings = free_port(), directory / "settings.json"
     station = {"CT1": {"modality": "CT", "tests": ["CTHD"]}}
     worklist = {
-        "directory": str(directory / "list"), "ae_title": "WORKLIST", "every_seconds": 0.2, "days_back": 2,
-        "days_ahead": 7, "stations": station,
+        "directory": str(directory / "list"), "ae_title": "WORKLIST", "every_seconds": 0.2,
+        "days_back": 2, "days_ahead": 7, "stations": station,
     }  # fmt: skip
     told = {
         "facility": "hospital-a",
