@@ -46,6 +46,10 @@ ALLOWED: tuple[Allowed, ...] = (
         why="the staged release, until cleanup",
     ),
     Allowed(names=r"file /root/\.ansible(/tmp)?", how="added", why="Ansible's scratch directory"),
+    Allowed(
+        names=r"file /etc/(group|gshadow|passwd|shadow)-?",
+        why="the account of what runs beside a product, which stage makes; accounts are not unmade",
+    ),
 )
 
 
