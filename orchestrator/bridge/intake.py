@@ -106,4 +106,5 @@ class Intake:
 
 def _say(code: str, control: str, because: str) -> None:
     """A line for the service's journal; of a message only its control id."""
-    print(f"{control or '-'}: {code} {because}".rstrip(), file=sys.stderr, flush=True)
+    named = control if control.isprintable() and control else "-"
+    print(f"{named}: {code} {because}".rstrip(), file=sys.stderr, flush=True)

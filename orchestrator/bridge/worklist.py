@@ -61,7 +61,9 @@ class Exporter:
         directory = self._worklist.directory
         directory.mkdir(parents=True, exist_ok=True)
         for other in directory.parent.iterdir():
-            if other != directory:  # of another AE title, from before: it would be served still
+            if (
+                other.is_dir() and other != directory
+            ):  # of another AE title, from before: it would be served still
                 shutil.rmtree(other)
         for name, content in wanted.items():
             _write(directory / name, content)

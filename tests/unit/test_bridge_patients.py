@@ -149,8 +149,12 @@ def test_what_is_not_taken_is_said_to_be_so(here: Scene, kind: str, condition: s
     assert here.ris.called == []
 
 
-def test_what_is_no_message_is_rejected(here: Scene) -> None:
+def test_what_is_no_message_is_rejected(here: Scene, capfd: pytest.CaptureFixture[str]) -> None:
     assert b"MSA|AR" in here.intake.answer(b"hello")
+    # Nobody writes lines of his own into the service's log.
+    here.intake.answer(b"MSH|^~\\&|A||B||20261101||ADT^A01|1\n2: AA|P|2.5.1\rPID|1||P-1\r")
+    said = capfd.readouterr().err.splitlines()
+    assert [line.partition(" ")[0] for line in said] == ["-:", "-:"]
 
 
 def test_a_ris_that_does_not_answer_is_to_be_asked_again() -> None:
