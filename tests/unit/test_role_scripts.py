@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -199,11 +200,18 @@ def test_start_tells_another_release(machine: Machine) -> None:
     assert f"restart {PRODUCT}" in machine.log()
 
 
+def log(machine: Machine, text: str) -> None:
+    """What the product logs while it starts, however long a busy machine takes until then."""
+    path = machine.change.parent / "logs/Orthanc.log.1"
+    path.write_text(text)
+    soon = time.time() + 60
+    os.utime(path, (soon, soon))
+
+
 def test_start_tells_the_last_error_that_the_product_logged(machine: Machine) -> None:
     (machine.units / f"{PRODUCT}.broken").write_text("")
     machine.orthanc.version = "none"
-    log = machine.change.parent / "logs/Orthanc.log.1"
-    log.write_text("E0101 1 main a.cpp:1] first\nE0101 1 main a.cpp:9] the cause\nW0101 later\n")
+    log(machine, "E0101 1 main a.cpp:1] first\nE0101 1 main a.cpp:9] the cause\nW0101 later\n")
     ended = machine.run("start", WARDSHIP_RELEASE="1.12.7")
     assert ended.returncode == 1
     assert ended.stderr == f"{PRODUCT} is failed: the cause\n"
@@ -221,7 +229,7 @@ def test_what_the_product_logged_is_told_before_what_systemd_says_of_it(
 ) -> None:
     (machine.units / f"{PRODUCT}.refused").write_text("")
     machine.orthanc.version = "none"
-    (machine.change.parent / "logs/Orthanc.log.1").write_text(logged)
+    log(machine, logged)
     ended = machine.run("start", WARDSHIP_RELEASE="1.12.7")
     assert ended.returncode == 1
     assert ended.stderr == f"{PRODUCT} is failed: {told}\n"
