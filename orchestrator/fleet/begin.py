@@ -14,7 +14,7 @@ from orchestrator.errors import FleetError
 from orchestrator.fleet.schema import schemas
 
 #: The template's own name, wherever it stands in it.
-_TOKEN = "newfleet"  # noqa: S105
+_TOKEN = "newfleet"  # noqa: S105 - the name in the template
 #: In the template a hidden file is not hidden: packages leave those out.
 _HIDDEN = "dot."
 _LAST = "fleet.yml"

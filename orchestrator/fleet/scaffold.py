@@ -15,7 +15,7 @@ from orchestrator.fleet.roles import is_reserved
 
 KINDS = ("pacs", "ris", "viewer", "os")
 #: The template's own name, wherever it stands in it.
-_TOKEN = "newproduct"  # noqa: S105
+_TOKEN = "newproduct"  # noqa: S105 - the name in the template
 _NAME = re.compile(r"[a-z][a-z0-9]{0,29}")
 _SUITES = {"pacs": ("service", "dicom", "census", "retrieve")}
 

@@ -19,7 +19,7 @@ class Run(Protocol):
         LabError: it could not be started, or ended with anything but 0.
     """
 
-    def __call__(self, argv: Sequence[str], *, input: bytes | None = None) -> bytes: ...  # noqa: A002
+    def __call__(self, argv: Sequence[str], *, input: bytes | None = None) -> bytes: ...  # noqa: A002 - as subprocess
 
 
 def put(

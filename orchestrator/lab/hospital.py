@@ -184,7 +184,7 @@ class Lab:
     def guest(self, name: str) -> Run:
         """The host as the lab's content sees it: commands, run there as root."""
 
-        def on_host(argv: Sequence[str], *, input: bytes | None = None) -> bytes:  # noqa: A002
+        def on_host(argv: Sequence[str], *, input: bytes | None = None) -> bytes:  # noqa: A002 - as subprocess
             return self.run(name, argv, stdin=input).output
 
         return on_host

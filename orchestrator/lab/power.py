@@ -78,7 +78,7 @@ def inside(tree: Path) -> Run:
     enter = 'mount --bind /dev "$0/dev"; mount -t proc proc "$0/proc"; exec chroot "$0" "$@"'
     entered = ["unshare", "--mount", "--propagation=slave", "sh", "-ec", enter, str(tree)]
 
-    def guest(argv: Sequence[str], *, input: bytes | None = None) -> bytes:  # noqa: A002
+    def guest(argv: Sequence[str], *, input: bytes | None = None) -> bytes:  # noqa: A002 - as subprocess
         return run([*entered, "env", "SYSTEMD_OFFLINE=1", *argv], stdin=input).output
 
     return guest
