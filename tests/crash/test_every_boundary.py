@@ -82,10 +82,17 @@ def directory(tmp_path: Path) -> Iterator[Path]:
         left.unlink()
 
 
+#: Every how many boundaries it is killed: at each in the full set, else at others in each scenario.
+STRIDES = [pytest.param(1, marks=pytest.mark.full), 4]
+
+
+@pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_killed_controller_ends_as_an_unkilled_one(scenario: str, directory: Path) -> None:
+def test_a_killed_controller_ends_as_an_unkilled_one(
+    scenario: str, stride: int, directory: Path
+) -> None:
     faults, end = SCENARIOS[scenario]
-    for boundary in itertools.count():
+    for boundary in itertools.count(list(SCENARIOS).index(scenario) % stride, stride):
         here = directory / str(boundary)
         here.mkdir()
         hospital = HospitalProcess(here, **faults)
@@ -108,8 +115,11 @@ def test_a_killed_controller_ends_as_an_unkilled_one(scenario: str, directory: P
             return
 
 
-def test_a_killed_reversal_ends_restored_and_carries_nothing_twice(directory: Path) -> None:
-    for boundary in itertools.count():
+@pytest.mark.parametrize("stride", STRIDES)
+def test_a_killed_reversal_ends_restored_and_carries_nothing_twice(
+    stride: int, directory: Path
+) -> None:
+    for boundary in itertools.count(0, stride):
         here = directory / str(boundary)
         here.mkdir()
         hospital = HospitalProcess(here)

@@ -49,7 +49,7 @@ KILLS: dict[str, tuple[str | None, Moment, State]] = {
     "after restore": ("wrong-ae", after(State.RESTORING), State.RESTORED),
 }
 #: With every change of the code; the others in the full set.
-OFTEN = {"in apply", "after verify, before the decision", "in the decision", "in restore"}
+OFTEN = {"in apply", "in restore"}
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,7 @@ def test_a_second_run_on_a_held_facility_is_refused_and_names_the_holder(pacs: P
     pacs.assert_committed()
 
 
+@pytest.mark.full
 def test_a_run_under_way_is_not_resumed_by_another(pacs: Pacs) -> None:
     plan = pacs.plan()
     with pacs.start("run", plan) as first:

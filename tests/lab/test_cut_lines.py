@@ -104,6 +104,7 @@ def test_a_controller_that_comes_back_later_learns_what_the_host_did(
     assert_undone(pacs)
 
 
+@pytest.mark.full
 def test_a_commit_whose_controller_is_gone_is_opened_by_its_host(
     impatient: Pacs, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ __all__ = ["as_found", "target"]
 
 SEED = int(os.environ.get("WARDSHIP_SEED", "20261123"))
 #: How often a host crashes in its own restore.
-MOMENTS = 5
+MOMENTS = [2, pytest.param(5, marks=pytest.mark.full)]
 #: How long the controller's checks may take in these changes, in seconds.
 CHECKS = 3
 
@@ -69,7 +69,7 @@ def wait_over_again(target: Target) -> str:
     return "restored"
 
 
-@pytest.mark.parametrize("how", ["KILL", "TERM"])
+@pytest.mark.parametrize("how", ["KILL", pytest.param("TERM", marks=pytest.mark.full)])
 def test_a_timer_that_is_killed_comes_back(how: str, target: Target) -> None:
     target.prepare(checks=CHECKS)
     target.forward("quiesce", "snapshot")
@@ -78,11 +78,12 @@ def test_a_timer_that_is_killed_comes_back(how: str, target: Target) -> None:
     assert wait_over(target) == "restored"
 
 
+@pytest.mark.parametrize("moments", MOMENTS)
 def test_a_host_that_crashes_anywhere_in_its_own_restore_is_back_as_before(
-    target: Target, capsys: pytest.CaptureFixture[str]
+    target: Target, moments: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, took = target.truth(), restored_alone(target)
-    for number in range(MOMENTS):
+    for number in range(moments):
         after = random.Random(f"{SEED}/{number}").uniform(0, took)  # noqa: S311 - to be repeated
         target.prepare(checks=CHECKS)
         target.forward()

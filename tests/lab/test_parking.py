@@ -91,6 +91,7 @@ def test_a_change_that_commits_is_felt_by_no_modality(parked: Pacs, tmp_path: Pa
     assert gaps(manifest) == []
 
 
+@pytest.mark.full
 def test_a_change_that_is_put_back_is_felt_by_no_modality(parked: Pacs, tmp_path: Path) -> None:
     pacs = parked
     pacs.break_("wrong-ae")
@@ -239,6 +240,7 @@ def test_a_host_that_crashes_while_it_parks_loses_nothing(parked: Pacs, tmp_path
     assert (there["waiting"], there["set_aside"], there["unproved"]) == (0, [], [])
 
 
+@pytest.mark.full
 def test_a_full_spool_says_so_and_the_change_goes_on(parked: Pacs, tmp_path: Path) -> None:
     pacs, burst = parked, tmp_path / "burst.jsonl"
     pacs.park(quota_mib=64, tls=IDENTITY)

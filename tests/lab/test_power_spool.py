@@ -35,7 +35,10 @@ def recording(
         shutil.rmtree(directory)
 
 
-@pytest.mark.parametrize("number", range(MOMENTS))
+@pytest.mark.parametrize(
+    "number",
+    [one if one % 3 == 0 else pytest.param(one, marks=pytest.mark.full) for one in range(MOMENTS)],
+)
 def test_what_was_acknowledged_before_the_power_went_is_there_and_whole(
     number: int, recording: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

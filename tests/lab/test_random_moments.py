@@ -19,7 +19,7 @@ from tests.lab.ward import Ward, lasted, wait_end, waited_for
 
 SEED = int(os.environ.get("WARDSHIP_SEED", "20261123"))
 #: All of them in ``make test-full``, the first few in ``make test``.
-MOMENTS, FEW = 50, 4
+MOMENTS, FEW = 50, 2
 FAULT = "wrong-ae"
 #: A change that is put back takes longer than one that commits, by about this.
 LONGER = 1.5
