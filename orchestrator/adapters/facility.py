@@ -7,7 +7,8 @@ anything but *unreachable*.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +65,12 @@ class FacilityHosts:
         written to.
         """
         problems = []
+        key = secrets.token_hex(32)
         for host in change_set.hosts:
             problem = (
                 self._held(change_set, host, epoch)
                 or self._verb(change_set, host, "stage")
-                or self._prepare(change_set, host, epoch)
+                or self._prepare(change_set, host, epoch, key)
             )
             if problem:
                 problems.append(f"{host.host}: {problem}")
@@ -101,7 +103,22 @@ class FacilityHosts:
                 )
                 for reason in reasons
             ]  # fmt: skip
-        return tuple(refusals)
+        return (*refusals, *self._deaf(change_set))
+
+    def _deaf(self, change_set: ChangeSet) -> Iterator[Refusal]:
+        """The hosts that do not hear who decides for them."""
+        for host in change_set.members:
+            reply = self.program.call(host.host, ["hears", "--change", change_set.id])
+            heard = isinstance(reply, Done) and reply.data.get("hears") is True
+            if not heard:
+                why = reply.data.get("because") if isinstance(reply, Done) else reply.because
+                yield Refusal(
+                    facility=change_set.facility, host=host.host, gate="anchor",
+                    because=f"it does not hear {change_set.anchor.host}, which decides for it: "
+                    f"{why}",
+                    hint=f"let it reach TCP port {change_set.anchor_port} there, then: "
+                    f"wardship plan {change_set.facility}",
+                )  # fmt: skip
 
     def phase(
         self, change_set: ChangeSet, host: HostChange, phase: HostPhase, *, epoch: int
@@ -116,9 +133,10 @@ class FacilityHosts:
             names = ("state", "because", "seconds", "ended_ago")
             known = {name: reply.data.get(name) for name in names}
             return PhaseReport.model_validate({**known, "output": reply.data.get("output") or ""})
-        if isinstance(reply, Refused):
+        if isinstance(reply, Refused) and reply.refused != "anchor":
             return PhaseReport(state="refused", refused=reply.refused, because=reply.because)
-        # Only a report says *failed*; a program that broke said nothing of the phase.
+        # Only a report says *failed*: a program that broke, or a host that does not hear its
+        # anchor, said nothing of the phase and is asked again.
         return PhaseReport(state="unreachable", because=reply.because)
 
     def decide(
@@ -132,6 +150,7 @@ class FacilityHosts:
             fresh=True,
         )  # fmt: skip
         if isinstance(reply, Done):
+            self._hand_on(change_set, reply, epoch)
             return DecisionReport.model_validate(
                 {name: reply.data.get(name) or "" for name in ("decision", "by", "because")}
             )
@@ -147,6 +166,7 @@ class FacilityHosts:
         if isinstance(reply, Refused):
             return PhaseReport(state="refused", refused=reply.refused, because=reply.because)
         if isinstance(reply, Done):
+            self._hand_on(change_set, reply, epoch)
             return PhaseReport(state="succeeded")
         return PhaseReport(state="unreachable", because=reply.because)
 
@@ -195,11 +215,19 @@ class FacilityHosts:
                 problems.append(f"{host.host}: {reply.because}")
         return tuple(problems)
 
-    def _prepare(self, change_set: ChangeSet, host: HostChange, epoch: int) -> str:
+    def _hand_on(self, change_set: ChangeSet, reply: Done, epoch: int) -> None:
+        """What the anchor said, to the others. Whom it does not reach asks the anchor himself."""
+        if said := reply.data.get("said"):
+            for host in change_set.members:
+                order = ["heed", *_of(change_set, epoch), "--said", str(said)]
+                self.program.call(host.host, order)
+
+    def _prepare(self, change_set: ChangeSet, host: HostChange, epoch: int, key: str) -> str:
+        document = manifest(change_set, host) | ({"key": key} if change_set.members else {})
         reply = self.program.call(
             host.host,
             ["prepare", "--epoch", str(epoch)],
-            stdin=json.dumps(manifest(change_set, host)).encode(),
+            stdin=json.dumps(document).encode(),
             timeout=PREPARING,
         )
         if isinstance(reply, Refused) and reply.refused == "epoch":

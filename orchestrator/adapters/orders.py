@@ -58,6 +58,23 @@ def _parking(host: HostChange) -> dict[str, JsonValue]:
 
 def manifest(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
     """What a host must know of its part in a change set (docs/host-program.md)."""
+    return _alone(change_set, host) | _together(change_set)
+
+
+def _together(change_set: ChangeSet) -> dict[str, Any]:
+    """Who decides for whom; empty where a host changes alone."""
+    if not change_set.members:
+        return {}
+    together = {
+        "anchor": change_set.anchor.host,
+        "address": change_set.anchor.address,
+        "port": change_set.anchor_port,
+        "hosts": [host.host for host in change_set.hosts],
+    }
+    return {"together": together}
+
+
+def _alone(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
     return {
         "schema": 1,
         "change_set": change_set.id,

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from orchestrator.fleet.needs import is_range
 
 ReleaseName = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+~-]{0,39}$", strict=True)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 #: DICOM PS3.5 section 9.1.
 Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)+$", max_length=64)]
+
+
+def _a_range(text: str) -> str:
+    if not is_range(text):
+        raise ValueError(f"{text!r} is no range of releases, expected one such as >=1.12")
+    return text
+
+
+#: A range of releases, as PEP 440 writes it: ``>=1.12,<2``.
+ReleaseRange = Annotated[str, Field(strict=True), AfterValidator(_a_range)]
 
 
 class Artifact(BaseModel):
@@ -26,6 +38,7 @@ class Release(BaseModel):
     """A version of a product: what it is made of, and which releases may go to it.
 
     ``refuses``: UIDs of SOP classes and transfer syntaxes that it does not take (docs/parking.md).
+    ``needs``: other products, and which releases of them must run at the same facility.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +46,7 @@ class Release(BaseModel):
     upgrades_from: tuple[ReleaseName, ...] = ()
     irreversible: bool = False
     refuses: tuple[Uid, ...] = ()
+    needs: dict[str, ReleaseRange] = Field(default_factory=dict)
 
 
 class Product(BaseModel):

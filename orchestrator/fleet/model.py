@@ -10,13 +10,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from orchestrator.fleet.catalog import Artifact, Catalog
 from orchestrator.fleet.gates_model import GateSettings, HostGates
 from orchestrator.fleet.mandate import Mandate
 from orchestrator.fleet.parking_model import Hl7Endpoint as Hl7Endpoint
 from orchestrator.fleet.parking_model import Parking as Parking
+from orchestrator.fleet.role_model import InstalledFiles as InstalledFiles
+from orchestrator.fleet.role_model import Limits as Limits
+from orchestrator.fleet.role_model import ProductState as ProductState
+from orchestrator.fleet.role_model import Role as Role
+from orchestrator.fleet.role_model import Snapshot as Snapshot
+from orchestrator.fleet.role_model import StateVolume as StateVolume
 from orchestrator.fleet.tls_model import TLS_SUITE as TLS_SUITE
 from orchestrator.fleet.tls_model import DicomTls as DicomTls
 from orchestrator.fleet.tls_model import ProbeIdentity as ProbeIdentity
@@ -30,9 +36,6 @@ from orchestrator.fleet.values import Port as Port
 from orchestrator.fleet.values import SecretRef as SecretRef
 from orchestrator.fleet.values import Text as Text
 from orchestrator.fleet.values import TimeZone as TimeZone
-
-#: How a host takes its snapshots: the role ``snapshot_<name>``, and the host program's provider.
-Snapshot = Literal["btrfs", "copy"]
 
 
 class VaultSettings(Model):
@@ -148,66 +151,7 @@ class FleetSettings(Model):
     parking: Parking | None = None
     vault: VaultSettings | None = None
     parallel: int = Field(default=4, ge=1, le=64)
-
-
-class StateVolume(Model):
-    """A volume that a product's state lives on.
-
-    *index*: captured by a snapshot. *archive*: never copied, only listed. ``objects`` are
-    directories below it that hold stored objects: nobody may change or remove them. ``optional``:
-    only on a host that declares where it lies; its ``objects`` then lie on it and on no other.
-    """
-
-    name: Name
-    path: HostPath
-    kind: Literal["index", "archive"] = Field(default="index", alias="class")
-    objects: tuple[str, ...] = ()
-    optional: bool = Field(default=False, exclude=True)
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class ProductState(Model):
-    """Everything that a snapshot captures."""
-
-    volumes: tuple[StateVolume, ...]
-    paths: tuple[HostPath, ...]
-
-
-class InstalledFiles(Model):
-    """A directory rendered at stage, and where apply puts it."""
-
-    staged: str
-    target: HostPath
-
-
-class Limits(Model):
-    """Longest time of each phase on a host, in seconds."""
-
-    quiesce: int = Field(default=120, ge=5)
-    snapshot: int = Field(default=120, ge=5)
-    apply: int = Field(default=900, ge=5)
-    restore: int = Field(default=900, ge=5)
-    open: int = Field(default=60, ge=5)
-
-
-class Role(Model):
-    """A product role's ``meta/wardship.yml``: all that the product asks of wardship."""
-
-    kind: Literal["pacs", "ris", "viewer", "os"]
-    switch: Literal["rename"]
-    root: HostPath
-    guard: Literal["host"]
-    snapshot: Snapshot
-    services: tuple[str, ...] = Field(min_length=1)
-    #: Accounts of the product's own services, which reach it while the door is shut.
-    door_users: tuple[str, ...] = ()
-    #: Declared endpoints that are served beside the product, and not by it.
-    beside: tuple[Literal["dicom", "hl7"], ...] = ()
-    state: ProductState
-    install: tuple[InstalledFiles, ...] = ()
-    suites: tuple[str, ...] = Field(min_length=1)
-    min_free_mib: int = Field(default=512, ge=1)
-    limits: Limits = Limits()
+    anchor_port: int = Field(default=7710, ge=1024, le=65535)
 
 
 class Fleet(Model):

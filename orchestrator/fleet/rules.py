@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from orchestrator.fleet import rules_parking, rules_role, rules_tls
+from orchestrator.fleet import rules_needs, rules_parking, rules_role, rules_tls
 from orchestrator.fleet.declared import Declared
 from orchestrator.fleet.mandate import Order
 from orchestrator.fleet.problems import Problem
@@ -222,6 +222,9 @@ RULES: tuple[Rule, ...] = (
     _addresses_are_declared_once,
     _products_are_in_the_catalog,
     _upgrades_start_from_older_releases,
+    rules_needs.needs_are_known,
+    rules_needs.needs_form_no_circle,
+    rules_needs.anchor_port_is_free,
     _orders_can_be_carried_out,
     _gates_name_what_is_there,
     _one_order_a_product_and_facility,

@@ -15,6 +15,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "parking": "Keep what is sent while a door is shut, on every host with DICOM.",
         "vault": "The ansible-vault file that holds the secrets.",
         "parallel": "How many facilities are looked at or changed at the same time.",
+        "anchor_port": "TCP port on which one host of a set tells the others what was decided.",
     },
     "Ssh": {
         "user": "Account to log in as.",
@@ -133,6 +134,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "artifact": "What the release is made of.",
         "upgrades_from": "The releases from which a change to this one was tried.",
         "refuses": "UIDs of SOP classes and transfer syntaxes that it does not take.",
+        "needs": "Other products, and which releases of them must run there, such as >=1.12.",
         "irreversible": "Whether what it does to the data cannot be undone by the product.",
     },
     "Artifact": {

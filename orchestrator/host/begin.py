@@ -6,13 +6,13 @@ after a crash between the two, sees that it began.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
-from . import epoch, parking, quiesce, records, units, watch
+from . import anchor, epoch, member, parking, quiesce, records, units, watch
 from .change import Change, facts, load, look
 from .host import Host
 from .outcome import FailedError, RefusedError
-from .phases import AGAIN, RUNNING, Facts, entry, refusal
+from .phases import AGAIN, RESTORE, RUNNING, Facts, entry, refusal
 from .records import Record
 
 TAIL_LINES, TAIL_CHARACTERS = 20, 4000
@@ -38,6 +38,7 @@ def phase(
     Raises:
         RefusedError: it may not start; nothing was done.
     """
+    _reach_others(host, identifier, name, at=at)
     with epoch.admitted(host, at):
         change = load(host, identifier)
         known = facts(change)
@@ -48,6 +49,35 @@ def phase(
             start(change, name, at=at)
     limit = change.manifest.limits[name] + 60.0
     return await_end(change, name, seconds=limit if wait is None else wait)
+
+
+def _reach_others(host: Host, identifier: str, name: str, *, at: int) -> None:
+    """Of hosts that change together: quiesce needs that they hear each other, restore and open
+    what the anchor decided. Asked without the lock: an answer may take seconds.
+
+    Raises:
+        RefusedError: this is not so, or a younger controller is here; nothing was done.
+    """
+    with epoch.admitted(host, at):
+        change = load(host, identifier)
+        known = facts(change)
+        if change.manifest.together is None or entry(known, name) != "start":
+            return
+        if name == "quiesce":
+            _kept(watch.answer, change)
+    if change.is_anchor and name == "quiesce":
+        _kept(anchor.require, change)
+    is_known = known.target == RESTORE or (known.target is not None and name == "open")
+    needs_word = change.is_member and name in ("quiesce", *AGAIN) and not is_known
+    if needs_word and member.listen(change) is None:
+        raise RefusedError("anchor", member.unheard(change))
+
+
+def _kept(step: Callable[[Change], None], change: Change) -> None:
+    try:
+        step(change)
+    except FailedError as error:
+        raise RefusedError("order", f"the other hosts are not answered: {error.because}") from None
 
 
 def _allow(change: Change, name: str) -> None:

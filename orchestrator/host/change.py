@@ -28,6 +28,17 @@ class Change:
         record = records.read(self.paths.prepared)
         return int(record["sequence"]) if record else 0
 
+    @property
+    def is_anchor(self) -> bool:
+        """Whether this host decides for others too."""
+        together = self.manifest.together
+        return together is not None and together.anchor == self.manifest.host
+
+    @property
+    def is_member(self) -> bool:
+        """Whether another host decides for this one."""
+        return self.manifest.together is not None and not self.is_anchor
+
     def decided(self) -> Optional[Record]:
         return records.read(self.paths.decision)
 

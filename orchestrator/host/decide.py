@@ -22,6 +22,8 @@ def decide(
     """Propose a decision; the one that stands afterwards, whoever made it."""
     with epoch.admitted(host, at):
         change = load(host, identifier)
+        if change.is_member:
+            raise RefusedError("order", "another host of this set keeps the decision")
         standing = change.decided()
         if standing is None:
             standing = propose_under_lock(change, propose, by=by, because=because, at=at)
@@ -58,19 +60,22 @@ def alone(change: Change) -> Optional[Record]:
 
 
 def reverse(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, Any]:
-    """A committed change is to be put back; the reversal that stands."""
+    """A committed change is to be put back; the reversal that stands.
+
+    On a member of a set it is only an intent, until its anchor has the reversal (member.py).
+    """
     with epoch.admitted(host, at):
         change = load(host, identifier)
         if change.reversal() is None:
             _unless(reversible(facts(change)))
             ballast.give(host)
             record = {"because": because, "at": host.stamp(), "epoch": at}
-            records.create(host.disk, change.paths.reversal, record)
+            paths = change.paths
+            records.create(host.disk, paths.intent if change.is_member else paths.reversal, record)
         with contextlib.suppress(FailedError):  # then a boot carries it out
             watch.keep(change)
         standing = change.reversal()
-        assert standing is not None
-    return {"change": identifier, "reversal": _stripped(standing)}
+    return {"change": identifier, "reversal": _stripped(standing) if standing else None}
 
 
 def _unless(refused: "Optional[tuple[str, str]]") -> None:

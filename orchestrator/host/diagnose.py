@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Set
 
+from . import member
 from .change import Change, load
 from .decide import alone
 from .host import Host
@@ -25,7 +26,7 @@ MIB = 1024 * 1024
 def diagnose(host: Host, identifier: str) -> Dict[str, Any]:
     """``found``: what is wrong; ``unknown``: what could not be looked at."""
     change = load(host, identifier)
-    found: List[str] = _went_alone(change)
+    found: List[str] = [*_went_alone(change), *filter(None, [member.unheard(change)])]
     unknown: List[str] = []
     seen: Set[int] = set()
     for path in _paths(change):
@@ -40,7 +41,9 @@ def _went_alone(change: Change) -> List[str]:
     if decision is None:
         return []
     why = f"{decision['by']}: {decision['because']}"
-    return [f"this host went back by itself at {decision['at']} ({why})"]
+    together = change.manifest.together
+    who = together.anchor if together and change.is_member else "this host"
+    return [f"{who} went back by itself at {decision['at']} ({why})"]
 
 
 def _look(host: Host, path: Path, seen: Set[int], found: List[str], unknown: List[str]) -> None:

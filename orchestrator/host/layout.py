@@ -23,7 +23,8 @@ class Layout:
         self.hold = self.state / "hold"
         self.door = self.state / "door.json"
         self.changes = self.state / "changes"
-        self.may_start = system.at("/run/wardship/may-start")
+        self.run = system.at("/run/wardship")
+        self.may_start = self.run / "may-start"
         self.units = system.at("/etc/systemd/system")
 
     def change(self, identifier: str) -> ChangeLayout:
@@ -36,6 +37,14 @@ class Layout:
             raise RefusedError("unknown-change", f"{identifier!r} is not the name of a change")
         return ChangeLayout(self.changes / identifier)
 
+    def heard(self, identifier: str) -> Path:
+        """What an anchor heard from the members of a set since this host booted."""
+        return self.run / f"heard-{identifier}.json"
+
+    def unheard(self, identifier: str) -> Path:
+        """Why a member does not hear its anchor."""
+        return self.run / f"unheard-{identifier}.json"
+
 
 class ChangeLayout:
     """The paths of one change's directory."""
@@ -46,6 +55,7 @@ class ChangeLayout:
         self.prepared = directory / "prepared.json"
         self.scripts = directory / "scripts"
         self.files = directory / "files"
+        self.key = directory / "key"
         self.phases = directory / "phases"
         self.decision = directory / "decision.json"
         self.reversal = directory / "reversal.json"
@@ -53,6 +63,9 @@ class ChangeLayout:
         self.cleaned = directory / "cleaned.json"
         self.watched = directory / "watched.json"
         self.hands = directory / "hands.json"
+        self.intent = directory / "intent.json"
+        self.answering = directory / "answering.json"
+        self.over = directory / "over.json"
         self.parking = directory / "parking.json"
         self.returned = directory / "returned.json"
         self.saved = directory / "saved"

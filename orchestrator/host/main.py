@@ -17,6 +17,7 @@ from . import (
     SCHEMA,
     VERSION,
     aftercare,
+    anchor,
     ask,
     begin,
     boot,
@@ -24,6 +25,7 @@ from . import (
     door,
     epoch,
     execute,
+    member,
     parking,
     returned,
 )
@@ -67,6 +69,8 @@ def parser() -> argparse.ArgumentParser:
     decision = verb("decide", "change", "epoch", "by", "because")
     decision.add_argument("--propose", required=True, choices=("commit", "restore"))
     verb("reverse", "change", "epoch", "because")
+    verb("heed", "change", "epoch", "said")
+    verb("hears", "change")
     verb("census", "change")
     verb("prove", "change", "sample", "seed")
     verb("forget", "change", "study")
@@ -77,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
     verb("clear", "change", "epoch", "reason")
     verb("cleanup", "change", "epoch")
     verb("undo", "change")
+    verb("answer", "change")
     verb("run", "change", "attempt").add_argument("name", choices=PHASES)
     for name in ("boot", "door", "version"):
         verb(name)
@@ -120,16 +125,28 @@ def _parked(host: Host, identifier: str) -> Dict[str, Any]:
     return {**parking.told(change), **returned.unproved(change)}
 
 
+def _decide(host: Host, identifier: str, **given: Any) -> Dict[str, Any]:
+    stands = decide.decide(host, identifier, **given)
+    return {**stands, "said": anchor.said(load(host, identifier))}
+
+
+def _reverse(host: Host, identifier: str, **given: Any) -> Dict[str, Any]:
+    stands = decide.reverse(host, identifier, **given)
+    return {**stands, "said": anchor.said(load(host, identifier))}
+
+
 VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     "take": lambda host, a: epoch.take(host, a.epoch),
     "prepare": lambda host, a: prepare(
         host, sys.stdin.read(), at=a.epoch, caller=os.environ.get("SUDO_UID")
     ),
     "phase": lambda host, a: begin.phase(host, a.change, a.name, at=a.epoch, wait=a.wait),
-    "decide": lambda host, a: decide.decide(
+    "decide": lambda host, a: _decide(
         host, a.change, at=a.epoch, propose=a.propose, by=a.by, because=a.because
     ),
-    "reverse": lambda host, a: decide.reverse(host, a.change, at=a.epoch, because=a.because),
+    "reverse": lambda host, a: _reverse(host, a.change, at=a.epoch, because=a.because),
+    "heed": lambda host, a: member.heed(host, a.change, at=a.epoch, said=a.said),
+    "hears": lambda host, a: member.hears(host, a.change),
     "census": lambda host, a: ask.census(host, a.change),
     "prove": lambda host, a: prove(host, a.change, sample=a.sample, seed=a.seed),
     "forget": lambda host, a: ask.forget(host, a.change, study=a.study),
@@ -140,6 +157,7 @@ VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     "clear": lambda host, a: aftercare.clear(host, a.change, at=a.epoch, reason=a.reason),
     "cleanup": lambda host, a: aftercare.cleanup(host, a.change, at=a.epoch),
     "undo": lambda host, a: undo(host, a.change),
+    "answer": lambda host, a: anchor.serve(host, a.change),
     "boot": lambda host, _: boot.boot(host),
     "door": lambda host, _: _door(host),
     "version": lambda *_: {"version": VERSION, "schema": SCHEMA},

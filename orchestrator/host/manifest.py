@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from . import SCHEMA, parked_manifest
+from . import SCHEMA, parked_manifest, together_manifest
 from .layout import IDENTIFIER
 from .outcome import RefusedError
 from .parked_manifest import Parking
+from .together_manifest import Together
 
 PHASES = ("quiesce", "snapshot", "apply", "restore", "open")
 #: What a manifest may say of limits besides, and what it means where it does not, in seconds.
@@ -44,7 +45,7 @@ KEYS = frozenset(
     ]
 )
 #: Not in every manifest.
-PARKING = "parking"
+PARKING, TOGETHER = "parking", "together"
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,80}")
 SERVICE = re.compile(r"[A-Za-z0-9@._:\\-]+\.(service|socket|timer|path)")
 VOLUME = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -96,6 +97,7 @@ class Manifest:
     #: How long the controller's checks may take while the door is shut.
     checking: int
     parking: Optional[Parking] = None
+    together: Optional[Together] = None
 
 
 def parse(document: Any) -> Manifest:
@@ -130,19 +132,20 @@ def parse(document: Any) -> Manifest:
         limits={phase: int(document["limits"][phase]) for phase in PHASES},
         checking=int(document["limits"].get(CHECKS, CHECKING)),
         parking=parked_manifest.parse(document[PARKING]) if PARKING in document else None,
+        together=together_manifest.parse(document[TOGETHER]) if TOGETHER in document else None,
     )
 
 
 def _problems(document: Dict[str, Any]) -> List[str]:
     if document.get("schema") != SCHEMA:
         return [f"schema is {document.get('schema')!r}, this program reads {SCHEMA}"]
-    unknown = sorted(set(document) - KEYS - {PARKING})
+    unknown = sorted(set(document) - KEYS - {PARKING, TOGETHER})
     missing = sorted(KEYS - set(document))
     problems = [f"unknown key {key}" for key in unknown] + [f"{key} is missing" for key in missing]
     if problems:
         return problems
     try:
-        parts = (_names, _switch, _state, _limits, _parking)
+        parts = (_names, _switch, _state, _limits, _parking, _together)
         return [problem for part in parts for problem in part(document)]
     except (KeyError, TypeError, AttributeError) as error:
         return [f"a part has the wrong shape: {type(error).__name__} {error}"]
@@ -266,6 +269,13 @@ def _parking(document: Dict[str, Any]) -> List[str]:
         for path in captured
         if below(found["directory"], path) or below(path, found["directory"])
     ]
+
+
+def _together(document: Dict[str, Any]) -> List[str]:
+    if TOGETHER not in document:
+        return []
+    found, door = document[TOGETHER], document["door"]["tcp"]
+    return together_manifest.problems(found, host=document["host"], door=door)
 
 
 def below(path: str, above: str) -> bool:

@@ -6,7 +6,7 @@ import json
 from typing import Any, Dict, Optional
 
 from . import change as changes
-from . import epoch, hold, records
+from . import epoch, hold, records, watch, word
 from .host import Host
 from .manifest import Manifest, parse
 from .outcome import FailedError, RefusedError
@@ -69,16 +69,21 @@ def prepare(host: Host, text: str, *, at: int, caller: "Optional[str]" = None) -
         document = json.loads(text)
     except ValueError as error:
         raise RefusedError("manifest", f"it is not JSON: {error}") from None
+    key = document.pop("key", None) if isinstance(document, dict) else None
     manifest = parse(document)
+    if manifest.together is not None and not word.is_key(key):
+        raise RefusedError("manifest", "hosts that change together need a key of 64 hex digits")
     if caller is not None and caller.isdigit():
         document["door"]["verifier_uid"] = int(caller)
     with epoch.admitted(host, at):
         busy = changes.unfinished(host)
         if busy is not None:
             raise RefusedError("locked", f"change {busy.id} is not finished")
-        _write(host, document)
+        if _write(host, document) and key is not None:
+            host.disk.write(host.layout.change(manifest.change_set).key, f"{key}\n".encode())
         _install_units(host)
         _settle(host, manifest)
+        watch.answer(changes.load(host, manifest.change_set))
     return {
         "prepared": manifest.change_set,
         "directory": str(host.layout.change(manifest.change_set).directory),
@@ -86,19 +91,21 @@ def prepare(host: Host, text: str, *, at: int, caller: "Optional[str]" = None) -
     }
 
 
-def _write(host: Host, document: Dict[str, Any]) -> None:
+def _write(host: Host, document: Dict[str, Any]) -> bool:
+    """Write the manifest, unless the change has begun with this one; whether it was written."""
     paths = host.layout.change(document["change_set"])
     known = changes.everything(host)
     this = next((change for change in known if change.paths.directory == paths.directory), None)
     if this is not None and changes.own_facts(this).has_begun:
         if records.read(paths.manifest) != document:
             raise RefusedError("order", f"change {this.id} has begun with another manifest")
-        return
+        return False
     for directory in (paths.scripts, paths.files, paths.phases):
         host.disk.make_dir(directory)
     sequence = 1 + max((change.sequence for change in known), default=0)
     records.write(host.disk, paths.prepared, {"sequence": sequence, "at": host.stamp()})
     records.write(host.disk, paths.manifest, document)
+    return True
 
 
 def _install_units(host: Host) -> None:

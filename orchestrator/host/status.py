@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from . import VERSION, door, epoch
+from . import VERSION, door, epoch, member
 from .begin import report
 from .change import Change, everything, facts, load
 from .host import Host
@@ -34,6 +34,7 @@ def _about(change: Change) -> Dict[str, Any]:
         "from_release": manifest.from_release,
         "to_release": manifest.to_release,
         "needs": needs(known),
+        "waits": member.unheard(change),
         "phases": [each for each in reports if each["state"] != ABSENT],
         "decision": change.decided(),
         "reversal": change.reversal(),

@@ -4,13 +4,16 @@ It waits for the controller's next word, longer where checks are looking. Then i
 without controller and network: what is undecided it proposes to put back, what is decided it
 carries out. It counts by a clock that nobody can set, and only while nothing of the change runs: a
 phase that runs has a limit of its own. A boot ends what is left by itself (boot.py).
+
+Of hosts that change together only the anchor waits so, for all of them; a member asks it, and goes
+by what it says.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
-from . import begin, epoch, watch
+from . import anchor, begin, epoch, member, watch
 from .change import Change, facts, load
 from .decide import TIMER, alone, propose_under_lock
 from .host import Host
@@ -20,6 +23,8 @@ from .phases import ABSENT, COMMIT, RESTORE, RUNNING, SUCCEEDED, Facts, needs
 #: How long the next phase, and what follows from a decision, may be waited for, in seconds.
 NEXT, DECIDED = 300.0, 60.0
 POLL = 2.0
+#: How long a member that is over tries to tell its anchor so, in seconds.
+TELLING = 600.0
 PROPOSE = "propose"
 
 
@@ -27,22 +32,27 @@ def run(host: Host, identifier: str) -> Dict[str, Any]:
     """Watch over the change until it is over; what was done meanwhile."""
     change = load(host, identifier)
     did: List[Dict[str, Any]] = []
-    seen: Optional[Facts] = None
+    seen: Optional[Tuple[Facts, Any]] = None
     since = host.system.monotonic()
     while True:
+        told = member.listen(change) if change.is_member else None
         with locked(host.system, host.layout.lock):
             known = facts(change)
-            if known.is_over:
+            if seen != (known, anchor.heard(change)):
+                seen, since = (known, anchor.heard(change)), host.system.monotonic()
+            quiet = host.system.monotonic() - since
+            if _is_done(change, known, told, quiet=quiet):
+                member.forget(change)
                 watch.leave(change)
                 return {"change": change.id, "did": did}
-        if seen != known:
-            seen, since = known, host.system.monotonic()
         step = due(
             known,
-            quiet=host.system.monotonic() - since,
+            quiet=quiet,
             checking=change.manifest.checking,
             is_ours=alone(change) is not None,
         )
+        if (step == PROPOSE and change.is_member) or anchor.runs_elsewhere(change):
+            step = None
         if step is None:
             host.system.sleep(POLL)
         elif step == PROPOSE:
@@ -50,6 +60,14 @@ def run(host: Host, identifier: str) -> Dict[str, Any]:
         else:
             at = epoch.current(host)
             did.append(begin.phase(host, change.id, step, at=at, wait=None, seen=known))
+
+
+def _is_done(change: Change, known: Facts, told: Optional[Facts], *, quiet: float) -> bool:
+    """Whether it is over, and on a member the anchor was told so, or cannot be told."""
+    if not known.is_over or member.awaits(change):
+        return False
+    is_told = told is not None and told.finished == known.finished
+    return not change.is_member or is_told or quiet > TELLING
 
 
 def due(known: Facts, *, quiet: float, checking: float, is_ours: bool) -> Optional[str]:

@@ -115,7 +115,7 @@ class Demo:
         self.lab.up(hosts)
         for spec in hosts:
             self._found(spec, releases[FOUND])
-        declared = [self._declared(spec) for spec in hosts]
+        declared = [self.declared(spec) for spec in hosts]
         key = self.lab.paths.ssh_key
         return write_fleet(
             self.fleet_directory, declared, releases={artifacts.PRODUCT: releases},
@@ -211,7 +211,8 @@ class Demo:
             lambda: bool(rest.get("/system")), what=f"{host}: its archive answers", seconds=60.0
         )
 
-    def _declared(self, spec: HostSpec) -> Declared:
+    def declared(self, spec: HostSpec) -> Declared:
+        """What a fleet says of a host."""
         here = place(spec.name)
         return Declared(
             facility=here.facility,

@@ -69,6 +69,16 @@ _SETTINGS: dict[str, object] = {
 }
 
 
+#: What a release needs of another product, where the fleet has that: the lab's own rule.
+_NEEDS = {"gnuhealth": ("5.", {"orthanc": ">=1.12"})}
+
+
+def _needs(product: str, version: str, releases: Releases) -> dict[str, object]:
+    prefix, needs = _NEEDS.get(product, ("", {}))
+    known = {needed: which for needed, which in needs.items() if needed in releases}
+    return {"needs": known} if known and version.startswith(prefix) else {}
+
+
 def _catalog(releases: Releases) -> dict[str, object]:
     products: dict[str, object] = {}
     for product, bundles in releases.items():
@@ -77,7 +87,11 @@ def _catalog(releases: Releases) -> dict[str, object]:
             bundle = bundles[version]
             artifact = {"file": bundle.path.name, "sha256": bundle.sha256, "size": bundle.size}
             older = list(listed)
-            listed[version] = {"artifact": artifact} | ({"upgrades_from": older} if older else {})
+            listed[version] = (
+                {"artifact": artifact}
+                | ({"upgrades_from": older} if older else {})
+                | _needs(product, version, releases)
+            )
         products[product] = {"role": product, "releases": listed}
     return {"products": products}
 

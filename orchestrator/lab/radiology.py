@@ -75,15 +75,18 @@ class Radiology:
         releases = gnuhealth.bundles(cache=self.lab.cache, say=self._say)
         self.lab.up((RIS_HOST,))
         self._found(releases[FOUND])
-        declared = Declared(
+        product = gnuhealth.PRODUCT
+        return write_fleet(
+            self.fleet_directory, [self.declared()], releases={product: releases},
+            mandated={product: release}, ssh_key=self.lab.paths.ssh_key,
+        )  # fmt: skip
+
+    def declared(self) -> Declared:
+        """What a fleet says of the host."""
+        return Declared(
             facility=FACILITY, country=COUNTRY, timezone=TIMEZONE, host=_HOST, address=_ADDRESS,
             host_key=self.lab.paths.host_key(_HOST).with_suffix(".pub").read_text(),
             hospital=self.hospital,
-        )  # fmt: skip
-        product = gnuhealth.PRODUCT
-        return write_fleet(
-            self.fleet_directory, [declared], releases={product: releases},
-            mandated={product: release}, ssh_key=self.lab.paths.ssh_key,
         )  # fmt: skip
 
     def reset(self) -> None:

@@ -31,6 +31,7 @@ from orchestrator.plan.model import (
 from orchestrator.plan.outage import Measured, Measurements
 from orchestrator.plan.parking import GIVING, by_hand, parking_for, unsaid
 from orchestrator.plan.room import limits_for, rooms, shortages, to_copy, to_hold
+from orchestrator.plan.together import sets, unmet
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
 
 
@@ -172,7 +173,7 @@ class _Facility:
                 told += gates(self._prospect(name, release, found))
                 told += shortages(self.name, name, self._rooms(name, release))
                 told += self._stage_fails(name)
-        return told
+        return told + unmet(self.fleet, self.name, self.found)
 
     def _stage_fails(self, host: str) -> Iterator[Refusal]:
         predicted = self.known.predictions.get(host)
@@ -196,12 +197,13 @@ class _Facility:
         )
 
     def change_sets(self) -> list[ChangeSet]:
-        """One for each host that is not as ordered."""
-        return [
-            self._change_set(self._change(name, host, release))
+        """The hosts that are not as ordered, those together that need one another."""
+        changes = [
+            self._change(name, host, release)
             for name, host, release in self._ordered()
             if not _is_as_ordered(self.found[name], release)
         ]
+        return [self._change_set(each) for each in sets(self.fleet.catalog, changes)]
 
     def _ordered(self) -> Iterator[tuple[str, Host, str]]:
         for name, host in self.fleet.facilities[self.name].hosts.items():
@@ -274,10 +276,12 @@ class _Facility:
         outage = self.known.outages.expected(change, self.name)
         return change.model_copy(update={"outage": outage})
 
-    def _change_set(self, change: HostChange) -> ChangeSet:
+    def _change_set(self, hosts: tuple[HostChange, ...]) -> ChangeSet:
+        settings = self.fleet.settings
         draft = ChangeSet(
-            id="", facility=self.name, hosts=(change,), verify=self.fleet.settings.verify
-        )
+            id="", facility=self.name, hosts=hosts, verify=settings.verify,
+            anchor_port=settings.anchor_port,
+        )  # fmt: skip
         around = [self.fleet.mandate.mandate, self.known.attempts.get(self.name, 0)]
         content = f"{draft.content()}\n{json.dumps(around)}"
         digest = hashlib.sha256(content.encode()).hexdigest()

@@ -125,12 +125,16 @@ class HostChange(Model):
 
 
 class ChangeSet(Model):
-    """The hosts that commit or restore together. The first is the anchor: it keeps the decision."""
+    """The hosts that commit or restore together. The first is the anchor: it keeps the decision.
+
+    Each comes after those that it needs. ``anchor_port``: where the anchor tells the others.
+    """
 
     id: str
     facility: str
     hosts: tuple[HostChange, ...] = Field(min_length=1)
     verify: VerifySettings
+    anchor_port: int = 7710
 
     def content(self) -> str:
         """All that is run, as JSON: without what was only told when it was planned."""
@@ -140,6 +144,11 @@ class ChangeSet(Model):
     def anchor(self) -> HostChange:
         """The host that keeps the decision."""
         return self.hosts[0]
+
+    @property
+    def members(self) -> tuple[HostChange, ...]:
+        """The others, which ask it."""
+        return self.hosts[1:]
 
 
 class Refusal(Model):

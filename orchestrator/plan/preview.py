@@ -34,13 +34,14 @@ class Step(Model):
 
 
 class Place(Model):
-    """One host of a group."""
+    """One host of a group. ``together``: the others of its set, in the order of their change."""
 
     facility: str
     host: str
     change_set: str
     outage: Outage
     room: tuple[Room, ...]
+    together: tuple[str, ...] = ()
 
 
 class Variant(Model):
@@ -122,6 +123,7 @@ def _group(members: Sequence[Member]) -> Group:
                 change_set=change_set.id,
                 outage=host.outage or Measurements().expected(host, change_set.facility),
                 room=host.room,
+                together=tuple(one.host for one in change_set.hosts if one is not host),
             )
             for change_set, host in members
         ),

@@ -63,6 +63,9 @@ def _group(group: Group) -> Iterator[str]:
     yield "  unknown until run"
     for unknown in group.unknown:
         yield from folded(f"    {unknown}", " " * 6)
+    sets = [f"{one.facility}/{other}" for one in group.hosts for other in one.together]
+    if sets:
+        yield from folded(f"  one set with {names(sets)}: all commit, or all are put back", " " * 8)
     yield from folded(f"  outage: {outage(group.hosts)}", " " * 10)
     least = " (the least of all)" if len(group.hosts) > 1 else ""
     for one in room(group.hosts):

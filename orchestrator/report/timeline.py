@@ -131,11 +131,11 @@ def reserve(record: Record) -> Reserve:
 
 
 def _limit(record: Record, state: State) -> int | None:
-    """The longest that a host gives a step; hosts go through it side by side."""
+    """The longest that the hosts give a step: they go through it one after another."""
     phase = _LIMITED.get(state)
     if phase is None:
         return None
-    return max(int(getattr(host.limits, phase)) for host in record.change_set.hosts)
+    return sum(int(getattr(host.limits, phase)) for host in record.change_set.hosts)
 
 
 def _where(activity: Activity, out: Sequence[Outage]) -> int:

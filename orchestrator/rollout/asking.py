@@ -46,22 +46,28 @@ class Asking:
         hosts: Iterable[HostChange] | None = None,
         tries: int = 1,
     ) -> Outcome:
-        """The phase on every host, in order; the first that fails ends it.
+        """The phase on every host, in order. The first that fails ends what leads onward, while
+        nobody is kept out because another cannot be put back or opened.
 
         ``tries``: how often a phase that may start again is begun when it was interrupted.
         """
         seconds: dict[str, float | None] = {}
         ago: dict[str, float | None] = {}
+        failed: list[str] = []
+        output = ""
         for host in change_set.hosts if hosts is None else hosts:
             for _ in range(tries):
                 report = self._phase(change_set, host, phase, epoch)
                 if report.state != "interrupted":
                     break
             if report.state != "succeeded":
-                return Outcome.failed(
-                    f"{host.host}: {phase} {report.state}: {report.because}", output=report.output
-                )
+                failed.append(f"{host.host}: {phase} {report.state}: {report.because}")
+                output = output or report.output
+                if phase not in ("restore", "open"):
+                    break
             seconds[host.host], ago[host.host] = report.seconds, report.ended_ago
+        if failed:
+            return Outcome.failed("; ".join(failed), output=output)
         return Outcome.done(seconds=dict(seconds), ended_ago=dict(ago))
 
     def decide(
@@ -83,11 +89,13 @@ class Asking:
         )
 
     def reverse(self, change_set: ChangeSet, *, epoch: int, because: str) -> Outcome:
-        """Order every host back. Only a refusal by the first leaves the commit as it stands."""
-        for host in change_set.hosts:
+        """Order every host back, the anchor last: it counts when the anchor has it, and not before,
+        so that a refusal of any host leaves the commit as it stands.
+        """
+        for host in (*change_set.members, change_set.anchor):
             order = partial(self.hosts.reverse, change_set, host, epoch=epoch, because=because)
             report = self._until_answered(order, host)
-            if report.state == "refused" and host is change_set.anchor:
+            if report.state == "refused":
                 return Outcome(event=Event.REFUSED, because=f"{host.host}: {report.because}")
             if report.state != "succeeded":
                 return Outcome.failed(f"{host.host}: reversal {report.state}: {report.because}")

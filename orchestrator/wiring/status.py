@@ -129,7 +129,7 @@ def _stopped_by(record: Record) -> str:
 _DOORS: dict[str, Door] = {"open": "open", "shut": "shut"}
 _NEEDS = {
     "nothing": "nothing is left to do",
-    "decision": "undecided: it puts itself back if nobody goes on",
+    "decision": "undecided: put back by itself if nobody goes on",
     "restore": "decided to restore, not through yet",
     "open": "decided, not open yet",
     "hands": "needs a person",
@@ -137,8 +137,9 @@ _NEEDS = {
 
 
 def _told(change: Mapping[str, JsonValue]) -> str:
-    needs = str(change.get("needs"))
-    return _NEEDS.get(needs, needs)
+    needs, waits = str(change.get("needs")), str(change.get("waits") or "")
+    told = _NEEDS.get(needs, needs)
+    return f"waits: {waits}" if waits and needs != "nothing" else told
 
 
 def _next(record: Record, *, running: bool, is_newest: bool) -> str:

@@ -249,8 +249,8 @@ def _systemd_run(machine: LinuxHost, words: list[str], _: str) -> Ran:
     machine.disk.effect("unit", Path(unit))
     machine.units[unit] = ("active", "success")
     argv = words[words.index("--") + 1 :]
-    # The undo timer waits; a test that is about it runs it. The spool is only there.
-    if argv[0] == machine.program and argv[1] != "undo":
+    # What waits or answers, a test that is about it runs. The spool is only there.
+    if argv[0] == machine.program and argv[1] == "run":
         machine.pending[unit] = argv
     return DONE
 

@@ -41,6 +41,7 @@ def ris(hospital: Ris) -> Ris:
     return hospital
 
 
+@pytest.mark.full
 def test_a_migration_is_committed_and_put_back_on_demand(ris: Ris) -> None:
     before, counted = ris.read(), ris.census()
     done = ris.wardship("run", ris.plan())
@@ -64,7 +65,7 @@ def test_a_migration_that_is_killed_is_put_back_and_never_resumed(ris: Ris) -> N
     plan = ris.plan()
     with ris.start("run", plan) as controller:
         try:
-            wait_for("a migration half way", lambda: _is_migrating(ris))
+            wait_for("a migration half way", lambda: is_migrating(ris))
             ris.run(["pkill", "-KILL", "-f", "trytond-admin"])
             output, _ = controller.communicate(timeout=ris.patience)
         finally:
@@ -79,7 +80,7 @@ def test_a_host_that_crashes_in_the_migration_serves_the_old_release(ris: Ris) -
     before = ris.read()
     with ris.start("run", ris.plan()) as controller:
         try:
-            wait_for("a migration half way", lambda: _is_migrating(ris))
+            wait_for("a migration half way", lambda: is_migrating(ris))
             ris.lab.crash(ris.host)
             ris.lab.boot(ris.host)
             ris.lab.wait_ssh(ris.host)
@@ -151,7 +152,7 @@ def test_a_hop_in_code_alone_follows_the_migration(ris: Ris) -> None:
         assert ris.read()[2] == orders
 
 
-def _is_migrating(ris: Ris) -> bool:
+def is_migrating(ris: Ris) -> bool:
     """Tryton is at work, and has committed some module already."""
     record = "/data/live/wardship-database.json"
     look = f"grep -qs migrating {record} && pgrep -f trytond-admin >/dev/null && echo yes || true"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ from orchestrator.adapters.orders import manifest
 from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
 from orchestrator.fleet.model import StateVolume
 from orchestrator.host.manifest import parse
+from orchestrator.plan.model import ChangeSet
 from orchestrator.rollout.ports import Superseded
 from tests.crash.change_sets import change_set
 
@@ -98,3 +100,77 @@ def test_an_archive_that_no_precheck_looked_at_refuses() -> None:
     assert "nobody looked at the archives" in told
     told = [one.because for one in Host().as_hosts().preflight(SET)]
     assert "nobody looked at the archives" not in told
+
+
+def a_pair() -> ChangeSet:
+    """A PACS, which decides, and a RIS."""
+    pacs = SET.anchor.model_copy(update={"paths": ("/opt/fake/current",)})
+    ris = pacs.model_copy(update={"host": "ris-a", "address": "192.0.2.2"})
+    return SET.model_copy(update={"hosts": (pacs, ris)})
+
+
+class Both(Host):
+    """Two hosts; writes down whom was told what."""
+
+    def __init__(self, **answers: Reply) -> None:
+        super().__init__(**answers)
+        self.told = list[tuple[str, ...]]()
+        self.given = list[dict[str, Any]]()
+
+    def call(self, host: str, arguments: Sequence[str], **more: Any) -> Reply:
+        """The host program."""
+        self.told.append((host, *arguments))
+        if arguments[0] == "prepare":
+            self.given.append(json.loads(more["stdin"]))
+        return super().call(host, arguments, **more)
+
+
+def test_hosts_of_a_set_are_given_one_key_that_is_nobody_elses() -> None:
+    both, again = Both(), Both()
+    assert both.as_hosts().stage(a_pair(), epoch=3) == ()
+    again.as_hosts().stage(a_pair(), epoch=3)
+    keys = [one["key"] for one in (*both.given, *again.given)]
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+    assert keys[0] not in str(both.told)
+    assert all(parse({k: v for k, v in one.items() if k != "key"}).together for one in both.given)
+
+
+def test_a_host_that_changes_alone_has_no_key() -> None:
+    alone = Both()
+    alone.as_hosts().stage(SET, epoch=3)
+    assert "key" not in alone.given[0]
+    assert "together" not in alone.given[0]
+
+
+def test_what_the_anchor_said_is_handed_on() -> None:
+    both = Both(decide=Done(data={"decision": "commit", "said": "its word"}))
+    assert both.as_hosts().decide(a_pair(), "commit", epoch=3, because="").decision == "commit"
+    assert [one[0] for one in both.told] == ["pacs-a", "ris-a"]
+    assert both.told[1][1:] == ("heed", "--change", SET.id, "--epoch", "3", "--said", "its word")
+
+
+def test_a_host_that_does_not_hear_its_anchor_is_asked_again() -> None:
+    deaf = Both(phase=Refused(refused="anchor", because="pacs-a is not heard"))
+    said = deaf.as_hosts().phase(a_pair(), a_pair().members[0], "restore", epoch=3)
+    assert (said.state, said.because) == ("unreachable", "pacs-a is not heard")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Done(data={"hears": False, "because": "timed out"}),
+        Unreachable(because="timed out"),
+        Refused(refused="unknown-change", because="timed out"),
+    ],
+)
+def test_a_member_that_does_not_hear_its_anchor_refuses(reply: Reply) -> None:
+    told = Both(hears=reply).as_hosts().preflight(a_pair())
+    (refusal,) = [one for one in told if one.gate == "anchor"]
+    assert refusal.host == "ris-a"
+    assert refusal.because == "it does not hear pacs-a, which decides for it: timed out"
+    assert "TCP port 7710" in refusal.hint
+
+
+def test_a_member_that_hears_its_anchor_does_not() -> None:
+    both = Both(hears=Done(data={"hears": True, "because": ""}))
+    assert [one for one in both.as_hosts().preflight(a_pair()) if one.gate == "anchor"] == []
