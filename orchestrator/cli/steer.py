@@ -12,6 +12,7 @@ from orchestrator.cli.context import of
 from orchestrator.cli.ends import end_of
 from orchestrator.cli.progress import Progress
 from orchestrator.errors import PlanError
+from orchestrator.report import gantt
 from orchestrator.report.html import summary_line
 from orchestrator.rollout.model import State
 from orchestrator.rollout.phases import UNTOUCHED
@@ -81,5 +82,5 @@ def report(context: typer.Context, change_set: ChangeSetName) -> None:
     """Write a change's report, HTML and JSON, and say where it is."""
     controller = of(context).controller()
     made, page = controller.write_report(change_set)
-    console.answer(made, [summary_line(made)])
+    console.answer(made, [summary_line(made), *gantt.lines(made)])
     console.closing(f"nothing was changed. the report: {page}")
