@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
 from orchestrator.adapters.orders import CHANGES, manifest, variables
+from orchestrator.adapters.replies import diagnosis, unready
 from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
 from orchestrator.plan.model import ChangeSet, HostChange, Refusal
 from orchestrator.rollout.model import (
@@ -32,8 +33,8 @@ from orchestrator.rollout.ports import Superseded
 PREPARING = 360
 #: How long one call waits for a phase on the host, in seconds; it is asked again after that.
 WAIT = 20
-#: How long a host may look for what is wrong, in seconds.
-DIAGNOSING = 40
+#: How long a host may look whether it is ready, in seconds.
+READY = 90
 #: A shell's exit code for a program that is not there. (sudo ends with 1 and says so in words.)
 _NO_SUCH_PROGRAM = 127
 
@@ -103,32 +104,28 @@ class FacilityHosts:
                 )
                 for reason in reasons
             ]  # fmt: skip
-        return (*refusals, *self._deaf(change_set))
+        return (*refusals, *self._unready(change_set))
 
-    def _deaf(self, change_set: ChangeSet) -> Iterator[Refusal]:
-        """The hosts that do not hear who decides for them."""
-        for host in change_set.members:
-            reply = self.program.call(host.host, ["hears", "--change", change_set.id])
-            heard = isinstance(reply, Done) and reply.data.get("hears") is True
-            if not heard:
-                why = reply.data.get("because") if isinstance(reply, Done) else reply.because
+    def _unready(self, change_set: ChangeSet) -> Iterator[Refusal]:
+        """What would stop one host of a set after others were stopped already."""
+        for host in change_set.hosts if change_set.members else ():
+            order = ["ready", "--change", change_set.id]
+            reply = self.program.call(host.host, order, timeout=READY)
+            for gate, because, hint in unready(change_set, reply):
                 yield Refusal(
-                    facility=change_set.facility, host=host.host, gate="anchor",
-                    because=f"it does not hear {change_set.anchor.host}, which decides for it: "
-                    f"{why}",
-                    hint=f"let it reach TCP port {change_set.anchor_port} there, then: "
-                    f"wardship plan {change_set.facility}",
+                    facility=change_set.facility, host=host.host, gate=gate, because=because,
+                    hint=f"{hint}, then: wardship plan {change_set.facility}",
                 )  # fmt: skip
 
     def phase(
         self, change_set: ChangeSet, host: HostChange, phase: HostPhase, *, epoch: int
     ) -> PhaseReport:
         """Start the phase or look at it; one call waits at most ``WAIT`` seconds."""
-        reply = self.program.call(
-            host.host,
-            ["phase", phase, *_of(change_set, epoch), "--wait", str(WAIT)],
-            timeout=WAIT + 25,
-        )
+        reply = self._ask_for(change_set, host, phase, epoch)
+        if isinstance(reply, Refused) and reply.refused == "anchor":
+            word = self.program.call(change_set.anchor.host, ["said", "--change", change_set.id])
+            if isinstance(word, Done) and self._hand_on(change_set, host, word, epoch):
+                reply = self._ask_for(change_set, host, phase, epoch)
         if isinstance(reply, Done):
             names = ("state", "because", "seconds", "ended_ago")
             known = {name: reply.data.get(name) for name in names}
@@ -150,7 +147,8 @@ class FacilityHosts:
             fresh=True,
         )  # fmt: skip
         if isinstance(reply, Done):
-            self._hand_on(change_set, reply, epoch)
+            for host in change_set.members:
+                self._hand_on(change_set, host, reply, epoch)
             return DecisionReport.model_validate(
                 {name: reply.data.get(name) or "" for name in ("decision", "by", "because")}
             )
@@ -166,7 +164,8 @@ class FacilityHosts:
         if isinstance(reply, Refused):
             return PhaseReport(state="refused", refused=reply.refused, because=reply.because)
         if isinstance(reply, Done):
-            self._hand_on(change_set, reply, epoch)
+            for other in change_set.members:
+                self._hand_on(change_set, other, reply, epoch)
             return PhaseReport(state="succeeded")
         return PhaseReport(state="unreachable", because=reply.because)
 
@@ -207,7 +206,7 @@ class FacilityHosts:
 
     def _order(self, change_set: ChangeSet, order: list[str]) -> tuple[str, ...]:
         problems = []
-        for host in change_set.hosts:
+        for host in reversed(change_set.hosts):  # who decides for others, last
             reply = self.program.call(host.host, order, timeout=120)
             if isinstance(reply, Refused) and reply.refused == "epoch":
                 raise Superseded(f"{host.host}: {reply.because}")
@@ -215,12 +214,20 @@ class FacilityHosts:
                 problems.append(f"{host.host}: {reply.because}")
         return tuple(problems)
 
-    def _hand_on(self, change_set: ChangeSet, reply: Done, epoch: int) -> None:
-        """What the anchor said, to the others. Whom it does not reach asks the anchor himself."""
-        if said := reply.data.get("said"):
-            for host in change_set.members:
-                order = ["heed", *_of(change_set, epoch), "--said", str(said)]
-                self.program.call(host.host, order)
+    def _ask_for(
+        self, change_set: ChangeSet, host: HostChange, phase: HostPhase, epoch: int
+    ) -> Reply:
+        order = ["phase", phase, *_of(change_set, epoch), "--wait", str(WAIT)]
+        return self.program.call(host.host, order, timeout=WAIT + 25)
+
+    def _hand_on(self, change_set: ChangeSet, host: HostChange, reply: Done, epoch: int) -> bool:
+        """What the anchor said, to a member; who is not reached asks the anchor himself."""
+        said = str(reply.data.get("said") or "")
+        order = ["heed", *_of(change_set, epoch), "--said", said]
+        taken = self.program.call(host.host, order) if said else None
+        if isinstance(taken, Refused) and taken.refused == "epoch":
+            raise Superseded(f"{host.host}: {taken.because}")
+        return isinstance(taken, Done)
 
     def _prepare(self, change_set: ChangeSet, host: HostChange, epoch: int, key: str) -> str:
         document = manifest(change_set, host) | ({"key": key} if change_set.members else {})
@@ -248,19 +255,6 @@ class FacilityHosts:
             ),
         )
         return outcomes[host.host]
-
-
-def diagnosis(program: HostProgram, host: str, change_set: str) -> Diagnosis:
-    """What one host finds wrong around its product; no answer is *unknown*."""
-    reply = program.call(host, ["diagnose", "--change", change_set], timeout=DIAGNOSING)
-    if not isinstance(reply, Done):
-        return Diagnosis(unknown=(reply.because,))
-    return Diagnosis(found=_lines(reply.data, "found"), unknown=_lines(reply.data, "unknown"))
-
-
-def _lines(data: dict[str, JsonValue], name: str) -> tuple[str, ...]:
-    found = data.get(name)
-    return tuple(str(one) for one in found) if isinstance(found, list) else (f"no {name} told",)
 
 
 def _unsaid(outcome: HostOutcome, host: HostChange) -> tuple[str, ...]:

@@ -225,6 +225,7 @@ RULES: tuple[Rule, ...] = (
     rules_needs.needs_are_known,
     rules_needs.needs_form_no_circle,
     rules_needs.anchor_port_is_free,
+    rules_needs.hosts_reach_one_another,
     _orders_can_be_carried_out,
     _gates_name_what_is_there,
     _one_order_a_product_and_facility,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from . import ballast, door, epoch, hold, parking, records, returned
+from . import anchor, ballast, door, epoch, hold, member, parking, records, returned
 from .change import facts, load
 from .host import Host
 from .locks import locked
@@ -65,6 +65,8 @@ def cleanup(host: Host, identifier: str, *, at: int) -> Dict[str, Any]:
         known = facts(change)
         if needs(known) != "nothing":
             raise RefusedError("order", f"{identifier} is not over, it needs {needs(known)}")
+        if member.awaits(change) or anchor.is_awaited(change):
+            raise RefusedError("order", "another host of this set has not ended as it did")
         if parking.turned(change) is not None and (left := parking.told(change)["waiting"]):
             raise RefusedError("order", f"{left} parked items are not given to the product yet")
         work = Work(change, "cleanup")

@@ -1,32 +1,25 @@
 """The anchor of a set: tells the others what was decided, and hears how far they are.
 
-One unit answers, from *prepare* until every host of the set has said that it is over. A member may
-ask for a restore, which is a proposal like every other; it can ask for nothing else.
+A member may ask for a restore, which is a proposal like every other; it can ask for nothing else.
+Who answers on the wire is answering.py.
 """
 
 from __future__ import annotations
 
-import contextlib
-import socketserver
 from typing import Any, Dict, List
 
-from . import epoch, records, watch, word
-from .change import Change, everything, facts, load, own_facts
+from . import epoch, records, word
+from .change import Change, facts, own_facts
 from .decide import BOOT, propose_under_lock
-from .host import Host
 from .locks import locked
-from .outcome import FailedError, RefusedError
-from .phases import ENDS, RESTORE, RUNNING
+from .outcome import FailedError
+from .phases import ABSENT, ENDS, RESTORE, RUNNING, reversible
 from .records import Record
 
 #: What a member told counts for so many seconds.
 FRESH = 30.0
-#: How long a change that never began is answered for, in seconds.
-UNBEGUN = 7200.0
-#: How often the unit looks whether anybody is left to answer, in seconds.
-LOOK = 1.0
-#: How long the unit may take until it answers, in seconds.
-STARTING = 10.0
+#: How long a member's question may wait for this host's lock, in seconds: it gives up after ten.
+LOCKED = 5.0
 
 
 def standing(change: Change) -> Record:
@@ -35,78 +28,32 @@ def standing(change: Change) -> Record:
 
 
 def said(change: Change) -> str:
-    """The same, signed: the anchor's word, for the controller to hand on; empty without a set."""
+    """The same, signed: the anchor's word, for the controller to hand on.
+
+    Empty without a set, or where it cannot be signed: a decision is none the less made.
+    """
     if not change.is_anchor:
         return ""
-    return word.sign(word.key_at(change.paths.key), word.WORD, standing(change))
-
-
-def keep_all(host: Host) -> None:
-    """After a boot: whoever may still ask is answered. Call it under the lock."""
-    for change in everything(host):
-        if change.is_anchor and own_facts(change).has_begun and not _is_done(change):
-            with contextlib.suppress(FailedError):  # members then wait, and say so
-                watch.answer(change)
-
-
-def require(change: Change) -> None:
-    """The unit answers; nothing where this host is no anchor.
-
-    Raises:
-        FailedError: it does not.
-    """
-    together, system = change.manifest.together, change.host.system
-    if together is None or not change.is_anchor:
-        return
-    key, until = word.key_at(change.paths.key), system.monotonic() + STARTING
-    told = {"change": change.id, "host": change.manifest.host}
-    while because := word.silence("127.0.0.1", together.port, key, told):
-        if system.monotonic() >= until:
-            raise FailedError(because)
-        system.sleep(0.2)
-
-
-def serve(host: Host, identifier: str) -> Dict[str, Any]:
-    """Answer until nobody is left who would ask."""
-    change = load(host, identifier)
-    together = change.manifest.together
-    if together is None or not change.is_anchor:
-        raise RefusedError("order", "this host decides for no other")
-    key, began = word.key_at(change.paths.key), host.system.monotonic()
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            self.request.settimeout(word.TIMEOUT)
-            # Whoever is no member, or goes away, is not worth a word.
-            with contextlib.suppress(FailedError, RefusedError, OSError, ValueError):
-                word.answer(self.request, key, lambda told: hear(change, told))
-
-    class Server(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-        daemon_threads = True
-        request_queue_size = 16
-        timeout = LOOK
-
-    with Server(("", together.port), Handler) as server:
-        while not has_left(change, since=began):
-            server.handle_request()
-    return {"answered": change.id}
+    try:
+        return word.sign(word.key_at(change.paths.key), word.WORD, standing(change))
+    except FailedError:
+        return ""
 
 
 def hear(change: Change, told: Record) -> Record:
-    """What a member told, written down; what stands, as the answer.
-
-    Raises:
-        FailedError: it asks about another change.
-    """
+    """What a member told, written down; what stands, and how far this host is, as the answer."""
     host, name = change.host, str(told.get("host"))
-    if told.get("change") != change.id:
-        raise FailedError("another change was asked for")
-    with locked(host.system, host.layout.lock):
+    with locked(host.system, host.layout.lock, seconds=LOCKED):
         if name in _members(change):
             _note(change, name, told)
             _propose(change, name, str(told.get("restore") or ""))
-        return standing(change)
+        known = facts(change)
+        return {
+            **standing(change),
+            "phases": known.phases,
+            "end": known.finished,
+            "is_reversible": known.reversal or reversible(known) is None,
+        }
 
 
 def heard(change: Change) -> Dict[str, Any]:
@@ -121,6 +68,20 @@ def runs_elsewhere(change: Change) -> bool:
         RUNNING in one["phases"].values() and now - one["at"] < FRESH
         for one in _heard(change).values()
     )
+
+
+def is_awaited(change: Change) -> bool:
+    """Whether a host of a set that has begun has not ended, by its own word, as the set did.
+
+    A member that told nothing of a phase never began, and has nothing to end.
+    """
+    known = own_facts(change)
+    if not change.is_anchor or not known.has_begun or known.cleaned:
+        return False
+    if not known.is_over:
+        return True
+    ends, over = {"cleared", ENDS.get(known.target or "", "cleared")}, _over(change)
+    return not all(over[name] in ends for name in _members(change) if name in over)
 
 
 def _propose(change: Change, name: str, because: str) -> None:
@@ -138,35 +99,16 @@ def _heard(change: Change) -> Dict[str, Any]:
 
 def _note(change: Change, name: str, told: Record) -> None:
     host, path = change.host, change.host.layout.heard(change.id)
-    one = {"phases": dict(told.get("phases") or {}), "at": host.system.monotonic()}
+    phases = dict(told.get("phases") or {})
     known = _heard(change)
     host.disk.make_dir(path.parent)
+    one = {"phases": phases, "at": host.system.monotonic()}
     records.write(host.disk, path, {"hosts": {**known, name: one}})
-    over = _over(change)
-    if told.get("end") != over.get(name):
-        records.write(host.disk, change.paths.over, {"hosts": {**over, name: told.get("end")}})
-
-
-def has_left(change: Change, *, since: float) -> bool:
-    """Nobody is left who would ask; then the unit takes its leave."""
-    host = change.host
-    with locked(host.system, host.layout.lock):
-        too_old = host.system.monotonic() - since > UNBEGUN
-        if _is_done(change) or (too_old and not own_facts(change).has_begun):
-            watch.leave(change, watch.ANSWER)
-            return True
-    return False
-
-
-def _is_done(change: Change) -> bool:
-    """Whether every host of the set has ended as the set did, so that nobody has to ask."""
-    known = own_facts(change)
-    if known.cleaned:
-        return True
-    if not known.has_begun or not known.is_over:
-        return False
-    ends, over = ("cleared", ENDS.get(known.target or "")), _over(change)
-    return all(over.get(name) in ends for name in _members(change))
+    over, end = _over(change), told.get("end")
+    has_begun = told.get("begins") or end or any(state != ABSENT for state in phases.values())
+    # An end that was told once is not taken back by an older question that waited for the lock.
+    if has_begun and (name not in over or end not in (None, over[name])):
+        records.write(host.disk, change.paths.over, {"hosts": {**over, name: end}})
 
 
 def _over(change: Change) -> Dict[str, Any]:

@@ -6,11 +6,12 @@ after a crash between the two, sees that it began.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Dict, Optional
 
-from . import anchor, epoch, member, parking, quiesce, records, units, watch
+from . import answering, epoch, member, parking, quiesce, records, units, watch
 from .change import Change, facts, load, look
 from .host import Host
+from .locks import locked
 from .outcome import FailedError, RefusedError
 from .phases import AGAIN, RESTORE, RUNNING, Facts, entry, refusal
 from .records import Record
@@ -51,6 +52,20 @@ def phase(
     return await_end(change, name, seconds=limit if wait is None else wait)
 
 
+def ready(host: Host, identifier: str) -> Dict[str, Any]:
+    """What would stop quiesce here, asked of every host of a set before any of them is stopped.
+
+    ``problems`` of this host, and ``silence``: why its anchor is not heard.
+    """
+    with locked(host.system, host.layout.lock):
+        change = load(host, identifier)
+        refused = refusal(facts(change), "quiesce")
+        problems = [refused[1]] if refused else quiesce.problems(change)
+        watch.answer(change)
+    answering.require(change)
+    return {"problems": problems, "silence": member.silence(change)}
+
+
 def _reach_others(host: Host, identifier: str, name: str, *, at: int) -> None:
     """Of hosts that change together: quiesce needs that they hear each other, restore and open
     what the anchor decided. Asked without the lock: an answer may take seconds.
@@ -61,21 +76,21 @@ def _reach_others(host: Host, identifier: str, name: str, *, at: int) -> None:
     with epoch.admitted(host, at):
         change = load(host, identifier)
         known = facts(change)
-        if change.manifest.together is None or entry(known, name) != "start":
-            return
-        if name == "quiesce":
-            _kept(watch.answer, change)
+    if change.manifest.together is None or entry(known, name) != "start":
+        return
     if change.is_anchor and name == "quiesce":
-        _kept(anchor.require, change)
+        _be_heard(change)
     is_known = known.target == RESTORE or (known.target is not None and name == "open")
     needs_word = change.is_member and name in ("quiesce", *AGAIN) and not is_known
-    if needs_word and member.listen(change) is None:
-        raise RefusedError("anchor", member.unheard(change))
+    if needs_word and member.listen(change, begins=name == "quiesce") is None:
+        raise RefusedError("anchor", member.unheard(change) or "the anchor is not heard")
 
 
-def _kept(step: Callable[[Change], None], change: Change) -> None:
+def _be_heard(change: Change) -> None:
     try:
-        step(change)
+        with locked(change.host.system, change.host.layout.lock):
+            watch.answer(change)
+        answering.require(change)
     except FailedError as error:
         raise RefusedError("order", f"the other hosts are not answered: {error.because}") from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Dict, List
 
-from . import anchor, begin, epoch, parking, watch
+from . import answering, begin, epoch, parking, watch
 from .change import Change, everything, facts, unfinished
 from .decide import BOOT, propose_under_lock
 from .host import Host
@@ -26,7 +26,7 @@ def boot(host: Host) -> Dict[str, Any]:
         return {"found": None, "did": []}
     with locked(host.system, host.layout.lock):
         _go_on_delivering(host)
-        anchor.keep_all(host)
+        answering.keep_all(host)
         _go_on_asking(host)
         change = unfinished(host)
         if change is None:

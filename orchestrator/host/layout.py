@@ -37,6 +37,10 @@ class Layout:
             raise RefusedError("unknown-change", f"{identifier!r} is not the name of a change")
         return ChangeLayout(self.changes / identifier)
 
+    def answering(self, port: int) -> Path:
+        """There while a unit answers the members of sets on this port."""
+        return self.state / f"answering-{port}.json"
+
     def heard(self, identifier: str) -> Path:
         """What an anchor heard from the members of a set since this host booted."""
         return self.run / f"heard-{identifier}.json"

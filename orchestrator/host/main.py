@@ -18,6 +18,7 @@ from . import (
     VERSION,
     aftercare,
     anchor,
+    answering,
     ask,
     begin,
     boot,
@@ -70,7 +71,8 @@ def parser() -> argparse.ArgumentParser:
     decision.add_argument("--propose", required=True, choices=("commit", "restore"))
     verb("reverse", "change", "epoch", "because")
     verb("heed", "change", "epoch", "said")
-    verb("hears", "change")
+    verb("said", "change")
+    verb("ready", "change")
     verb("census", "change")
     verb("prove", "change", "sample", "seed")
     verb("forget", "change", "study")
@@ -81,14 +83,14 @@ def parser() -> argparse.ArgumentParser:
     verb("clear", "change", "epoch", "reason")
     verb("cleanup", "change", "epoch")
     verb("undo", "change")
-    verb("answer", "change")
+    verb("answer", "port")
     verb("run", "change", "attempt").add_argument("name", choices=PHASES)
     for name in ("boot", "door", "version"):
         verb(name)
     return top
 
 
-INTS = ("epoch", "sample", "attempt")
+INTS = ("epoch", "sample", "attempt", "port")
 
 
 def main(argv: Optional[Sequence[str]] = None, *, host: Optional[Host] = None) -> int:
@@ -146,7 +148,8 @@ VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     ),
     "reverse": lambda host, a: _reverse(host, a.change, at=a.epoch, because=a.because),
     "heed": lambda host, a: member.heed(host, a.change, at=a.epoch, said=a.said),
-    "hears": lambda host, a: member.hears(host, a.change),
+    "said": lambda host, a: {"said": anchor.said(load(host, a.change))},
+    "ready": lambda host, a: begin.ready(host, a.change),
     "census": lambda host, a: ask.census(host, a.change),
     "prove": lambda host, a: prove(host, a.change, sample=a.sample, seed=a.seed),
     "forget": lambda host, a: ask.forget(host, a.change, study=a.study),
@@ -157,7 +160,7 @@ VERBS: Dict[str, Callable[[Host, argparse.Namespace], Any]] = {
     "clear": lambda host, a: aftercare.clear(host, a.change, at=a.epoch, reason=a.reason),
     "cleanup": lambda host, a: aftercare.cleanup(host, a.change, at=a.epoch),
     "undo": lambda host, a: undo(host, a.change),
-    "answer": lambda host, a: anchor.serve(host, a.change),
+    "answer": lambda host, a: answering.serve(host, a.port),
     "boot": lambda host, _: boot.boot(host),
     "door": lambda host, _: _door(host),
     "version": lambda *_: {"version": VERSION, "schema": SCHEMA},

@@ -7,7 +7,8 @@ it is, closed if it was closed, and says why.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, Optional
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Optional
 
 from . import ballast, epoch, records, watch, word
 from .anchor import standing
@@ -15,27 +16,53 @@ from .change import Change, load, own_facts
 from .host import Host
 from .locks import locked
 from .outcome import FailedError, RefusedError
-from .phases import RESTORE, Facts
+from .phases import RESTORE, SUCCEEDED, Facts
 from .records import Record
 
 WENT_DOWN = "the host went down before the change was decided"
+LEFT = "a person took the change over there, undecided: take it over here too"
 
 
-def listen(change: Change) -> Optional[Facts]:
-    """Ask the anchor, and write down what it says; what it was told of this host.
+@dataclass(frozen=True)
+class Heard:
+    """What the anchor said last: how far it is itself; and what it was told of this host."""
 
-    None, and a note why, where it says nothing.
+    told: Facts
+    phases: Mapping[str, str]
+    end: Optional[str]
+
+    @property
+    def is_back(self) -> bool:
+        """Whether the anchor has been put back, as far as phases go."""
+        return self.end in ("restored", "cleared") or self.phases.get("restore") == SUCCEEDED
+
+
+def listen(change: Change, *, begins: bool = False) -> Optional[Heard]:
+    """Ask the anchor, and write down what it says. None, and a note why, where it says nothing.
+
+    ``begins``: this host is about to begin, so that the anchor has to wait for its end.
     """
     known = own_facts(change)
     try:
-        answer = ask(change, known)
-    except FailedError as error:
+        answer = ask(change, known, begins=begins)
+        with locked(change.host.system, change.host.layout.lock):
+            _take(change, answer)
+    except (FailedError, RefusedError) as error:
         _note(change, error.because)
         return None
-    with locked(change.host.system, change.host.layout.lock):
-        _take(change, answer)
-    _note(change, "")
-    return known
+    is_left = answer.get("end") == "cleared" and known.target is None and change.decided() is None
+    _note(change, LEFT if is_left else "")
+    return Heard(known, answer.get("phases") or {}, answer.get("end"))
+
+
+def silence(change: Change) -> str:
+    """Why the anchor is not heard; empty where it is, and where this host asks none."""
+    try:
+        if change.is_member:
+            ask(change, own_facts(change))
+    except FailedError as error:
+        return error.because
+    return ""
 
 
 def forget(change: Change) -> None:
@@ -43,23 +70,7 @@ def forget(change: Change) -> None:
     _note(change, "")
 
 
-def hears(host: Host, identifier: str) -> Dict[str, Any]:
-    """Whether the anchor is heard, and why it is not.
-
-    Raises:
-        RefusedError: this host asks no other.
-    """
-    change = load(host, identifier)
-    if not change.is_member:
-        raise RefusedError("order", "this host asks no other")
-    try:
-        ask(change, own_facts(change))
-    except FailedError as error:
-        return {"hears": False, "because": error.because}
-    return {"hears": True, "because": ""}
-
-
-def ask(change: Change, known: Facts) -> Dict[str, Any]:
+def ask(change: Change, known: Facts, *, begins: bool = False) -> Dict[str, Any]:
     """Tell the anchor how this host stands; what stands there.
 
     Raises:
@@ -72,6 +83,7 @@ def ask(change: Change, known: Facts) -> Dict[str, Any]:
         "change": change.id,
         "host": change.manifest.host,
         "phases": known.phases,
+        "begins": begins,
         "end": known.finished if known.is_over and not awaits(change) else None,
         "restore": WENT_DOWN if _went_down(change, known) else "",
     }
@@ -112,15 +124,20 @@ def unheard(change: Change) -> str:
     """Why this host waits for its anchor, in a sentence; empty where it does not."""
     noted = records.read(change.host.layout.unheard(change.id))
     together = change.manifest.together
-    if noted is None or together is None:
+    if together is None:
         return ""
     who = f"{together.anchor}, which decides for this host,"
-    return f"{who} is not heard since {noted['since']}: {noted['because']}"
+    if noted is not None:
+        return f"{who} is not heard since {noted['since']}: {noted['because']}"
+    return f"{who} has not confirmed the reversal that was ordered" if awaits(change) else ""
 
 
 def _take(change: Change, answer: Record) -> None:
     """Write down what stands on the anchor. Call it under the lock."""
     disk, paths = change.host.disk, change.paths
+    finished = change.finished()
+    if paths.cleaned.exists() or (finished and finished["end"] == "cleared"):
+        return  # a person has it, or nothing is left to put back
     decision: Optional[Record] = answer.get("decision")
     reversal: Optional[Record] = answer.get("reversal")
     if decision is not None and change.decided() is None:
@@ -129,6 +146,8 @@ def _take(change: Change, answer: Record) -> None:
         records.create(disk, paths.decision, _plain(decision))
     if reversal is not None and change.reversal() is None:
         records.create(disk, paths.reversal, _plain(reversal))
+    if reversal is None and answer.get("is_reversible") is False:
+        disk.remove(paths.intent)  # the anchor refuses it, for good
 
 
 def _plain(record: Record) -> Record:

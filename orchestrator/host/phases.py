@@ -126,6 +126,8 @@ def _unless(facts: Facts, before: str, phase: str) -> "Optional[tuple[str, str]]
 
 def decidable(facts: Facts, proposal: str) -> "Optional[tuple[str, str]]":
     """Why ``proposal`` may not become the decision; a standing decision is no reason."""
+    if facts.finished == "cleared":
+        return "order", "a person took the change over"
     if facts.unfinished is not None:
         return "locked", f"change {facts.unfinished} is not finished"
     if proposal == COMMIT:

@@ -30,13 +30,15 @@ def problems(found: Mapping[str, Any], *, host: str, door: List[int]) -> List[st
         return [f"together has {sorted(found)}, not {sorted(KEYS)}"]
     wrong: List[str] = []
     hosts, port = found["hosts"], found["port"]
-    if not all(isinstance(one, str) for one in hosts) or len(set(hosts)) < max(len(hosts), 2):
+    if not isinstance(hosts, list) or not all(isinstance(one, str) for one in hosts):
+        return [f"together names {hosts!r}, not hosts"]
+    if len(set(hosts)) < max(len(hosts), 2):
         wrong.append(f"together names {hosts!r}, not two hosts or more")
     wrong += [
         f"together does not name {one}" for one in (host, found["anchor"]) if one not in hosts
     ]
     try:
-        ipaddress.ip_address(found["address"])
+        ipaddress.IPv4Address(found["address"])
     except ValueError:
         wrong.append(f"the anchor's address is {found['address']!r}")
     if not isinstance(port, int) or not 1024 <= port < 65536 or port in door:

@@ -23,8 +23,8 @@ from .phases import ABSENT, COMMIT, RESTORE, RUNNING, SUCCEEDED, Facts, needs
 #: How long the next phase, and what follows from a decision, may be waited for, in seconds.
 NEXT, DECIDED = 300.0, 60.0
 POLL = 2.0
-#: How long a member that is over tries to tell its anchor so, in seconds.
-TELLING = 600.0
+#: How often a member that is over asks an anchor that does not answer, in seconds.
+SLOWLY = 30.0
 PROPOSE = "propose"
 
 
@@ -35,13 +35,14 @@ def run(host: Host, identifier: str) -> Dict[str, Any]:
     seen: Optional[Tuple[Facts, Any]] = None
     since = host.system.monotonic()
     while True:
-        told = member.listen(change) if change.is_member else None
+        heard = member.listen(change) if change.is_member else None
         with locked(host.system, host.layout.lock):
             known = facts(change)
-            if seen != (known, anchor.heard(change)):
-                seen, since = (known, anchor.heard(change)), host.system.monotonic()
+            now = (known, anchor.heard(change))
+            if seen != now:
+                seen, since = now, host.system.monotonic()
             quiet = host.system.monotonic() - since
-            if _is_done(change, known, told, quiet=quiet):
+            if _is_done(change, known, heard):
                 member.forget(change)
                 watch.leave(change)
                 return {"change": change.id, "did": did}
@@ -51,10 +52,10 @@ def run(host: Host, identifier: str) -> Dict[str, Any]:
             checking=change.manifest.checking,
             is_ours=alone(change) is not None,
         )
-        if (step == PROPOSE and change.is_member) or anchor.runs_elsewhere(change):
+        if _is_for_others(change, known, step, heard):
             step = None
         if step is None:
-            host.system.sleep(POLL)
+            host.system.sleep(SLOWLY if known.is_over and heard is None else POLL)
         elif step == PROPOSE:
             did.append({"decision": propose(change, known)})
         else:
@@ -62,12 +63,28 @@ def run(host: Host, identifier: str) -> Dict[str, Any]:
             did.append(begin.phase(host, change.id, step, at=at, wait=None, seen=known))
 
 
-def _is_done(change: Change, known: Facts, told: Optional[Facts], *, quiet: float) -> bool:
-    """Whether it is over, and on a member the anchor was told so, or cannot be told."""
+def _is_done(change: Change, known: Facts, heard: Optional[member.Heard]) -> bool:
+    """Whether it is over, and on a member the anchor was told so; what a person has, is too."""
     if not known.is_over or member.awaits(change):
         return False
-    is_told = told is not None and told.finished == known.finished
-    return not change.is_member or is_told or quiet > TELLING
+    is_told = heard is not None and heard.told.finished == known.finished
+    return not change.is_member or is_told or known.cleaned
+
+
+def _is_for_others(
+    change: Change, known: Facts, step: Optional[str], heard: Optional[member.Heard]
+) -> bool:
+    """Whether another host of the set has to act before this one.
+
+    A member proposes nothing, and is not opened again before the anchor is back, as long as that is
+    heard. The anchor waits for what runs on a member, as it would for its own.
+    """
+    if change.is_anchor:
+        return anchor.runs_elsewhere(change)
+    if not change.is_member:
+        return False
+    waits = step == "open" and known.target == RESTORE and heard is not None and not heard.is_back
+    return step == PROPOSE or waits
 
 
 def due(known: Facts, *, quiet: float, checking: float, is_ours: bool) -> Optional[str]:

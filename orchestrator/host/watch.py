@@ -1,14 +1,16 @@
 """The units that look after a change: the undo timer, and on an anchor the one that answers.
 
-Each is there from before quiesce until nothing is left for it to do.
+The timer is there from before quiesce until nothing is left for it to do. Who answers does so for
+all changes of a port, from *prepare* on.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Optional
 
 from . import records, units
 from .change import Change
+from .host import Host
 
 #: They come back however they were ended, but for systemctl stop and their own last word.
 AGAIN = (
@@ -17,39 +19,63 @@ AGAIN = (
     "RestartSec=10",
     "StartLimitIntervalSec=0",
 )
-UNDO, ANSWER = "undo", "answer"
 
 
 def keep(change: Change) -> None:
-    """Start the units, unless they run and have not taken their leave. Call it under the lock.
+    """Start what looks after a change, unless it does. Call it under the lock.
 
     Raises:
-        FailedError: systemd did not start one.
+        FailedError: systemd did not start it.
     """
     answer(change)
-    _keep(change, UNDO)
-
-
-def answer(change: Change) -> None:
-    """Start only the unit that answers the other hosts of a set, where this host is its anchor."""
-    if change.is_anchor:
-        _keep(change, ANSWER)
-
-
-def leave(change: Change, which: str = UNDO) -> None:
-    """Nothing is left to do for it. Call it under the lock in which that was seen."""
-    change.host.disk.remove(_mark(change, which))
-
-
-def _keep(change: Change, which: str) -> None:
-    host, unit, mark = change.host, units.name(change.id, which), _mark(change, which)
-    if mark.exists() and units.look(host.system, unit).alive:
+    host, unit = change.host, units.name(change.id, "undo")
+    if change.paths.watched.exists() and units.look(host.system, unit).alive:
         return
     units.kill(host.system, unit)  # one that has taken its leave may still be on its way out
-    records.write(host.disk, mark, {"since": host.stamp()})
-    argv = [host.system.program, which, "--change", change.id]
+    records.write(host.disk, change.paths.watched, {"since": host.stamp()})
+    argv = [host.system.program, "undo", "--change", change.id]
     units.start(host.system, unit, *AGAIN, argv=argv)
 
 
-def _mark(change: Change, which: str) -> Path:
-    return change.paths.watched if which == UNDO else change.paths.answering
+def leave(change: Change) -> None:
+    """Nothing is left to watch over. Call it under the lock in which that was seen."""
+    change.host.disk.remove(change.paths.watched)
+
+
+def answer(change: Change) -> None:
+    """Have the other hosts of a set answered, where this host is its anchor; as ``keep``.
+
+    What answers for an older change answers for this one too.
+    """
+    port = port_of(change)
+    if port is None:
+        return
+    host, unit = change.host, units.name("anchor", str(port))
+    record = {"since": host.stamp(), "boot_id": host.system.boot_id()}
+    now = host.system.monotonic()
+    records.write(host.disk, change.paths.answering, {**record, "at": now})
+    if host.layout.answering(port).exists() and units.look(host.system, unit).alive:
+        return
+    units.kill(host.system, unit)
+    records.write(host.disk, host.layout.answering(port), record)
+    argv = [host.system.program, "answer", "--port", str(port)]
+    units.start(host.system, unit, *AGAIN, argv=argv)
+
+
+def leave_answering(host: Host, port: int) -> None:
+    """Nobody is left who would ask. Call it under the lock in which that was seen."""
+    host.disk.remove(host.layout.answering(port))
+
+
+def asked_to_answer(change: Change) -> Optional[float]:
+    """When it was last asked to be answered for, by this boot's clock; None where it was not."""
+    record = records.read(change.paths.answering)
+    if record is None or record["boot_id"] != change.host.system.boot_id():
+        return None
+    return float(record["at"])
+
+
+def port_of(change: Change) -> Optional[int]:
+    """Where this host answers for a change; None where it decides for no other."""
+    together = change.manifest.together
+    return together.port if together is not None and change.is_anchor else None

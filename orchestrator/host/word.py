@@ -2,7 +2,7 @@
 
 HMAC-SHA256 (RFC 2104) over the text of the message. What is signed holds the other side's nonce, so
 that nothing can be said twice, and the speaker's role, so that nothing can be turned back to him.
-Refuses whatever is not signed so; says nothing that must be secret.
+Refuses whatever is not signed so, is too long or takes too long; says nothing that must be secret.
 """
 
 from __future__ import annotations
@@ -12,18 +12,59 @@ import json
 import re
 import secrets
 import socket
+import time
 from pathlib import Path
-from typing import Any, Callable, Dict, TextIO
+from typing import Any, Callable, Dict
 
 from .outcome import FailedError
 from .records import Record
 
 #: Who speaks. What the anchor says to whoever it may be is its *word*, which others may hand on.
 ANCHOR, MEMBER, WORD = "anchor", "member", "word"
-#: Seconds for one question and its answer.
+#: Seconds for one question and its answer, all of it.
 TIMEOUT = 10.0
 #: Bytes of one line.
-LONGEST = 65536
+LONGEST = 16384
+
+
+class Talk:
+    """One connection, line by line, with one deadline for all that is said over it."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._until = time.monotonic() + TIMEOUT
+        self._read = b""
+
+    def say(self, text: str) -> None:
+        """Send a line.
+
+        Raises:
+            OSError: it did not go out in time.
+        """
+        self._line.settimeout(self._left())
+        self._line.sendall(text.encode() + b"\n")
+
+    def hear(self) -> str:
+        """The next line.
+
+        Raises:
+            FailedError: the other side said no more, or too much.
+            OSError: it took too long.
+        """
+        while b"\n" not in self._read:
+            self._line.settimeout(self._left())
+            more = self._line.recv(4096)
+            self._read += more
+            if not more or len(self._read) > LONGEST:
+                raise FailedError("the other side said no more" if not more else "it says too much")
+        line, _, self._read = self._read.partition(b"\n")
+        return line.decode(errors="replace")
+
+    def _left(self) -> float:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise socket.timeout("timed out")
+        return left
 
 
 def sign(key: str, role: str, said: Record) -> str:
@@ -44,7 +85,7 @@ def verified(key: str, role: str, line: str) -> Dict[str, Any]:
         if hmac.compare_digest(_mac(key, role, text), mac):
             said: Dict[str, Any] = json.loads(text)
             return said
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise FailedError(f"what the {role} says is no message") from None
     raise FailedError(f"what the {role} says is not signed under the key of this change")
 
@@ -57,13 +98,12 @@ def ask(address: str, port: int, key: str, told: Record) -> Dict[str, Any]:
     """
     try:
         with socket.create_connection((address, port), TIMEOUT) as line:
-            line.settimeout(TIMEOUT)
-            with _talk(line) as talk:
-                theirs, ours = _read(talk).strip(), secrets.token_hex(16)
-                question = sign(key, MEMBER, {**told, "nonce": theirs, "mine": ours})
-                talk.write(question + "\n")
-                talk.flush()
-                answer = verified(key, ANCHOR, _read(talk))
+            talk, ours = Talk(line), secrets.token_hex(16)
+            theirs = talk.hear()
+            asked = sign(key, MEMBER, {**told, "nonce": theirs, "mine": ours})
+            # In the clear beside it: under which key it is.
+            talk.say(json.dumps({"change": told["change"], "asked": asked}))
+            answer = verified(key, ANCHOR, talk.hear())
     except OSError as error:
         raise FailedError(f"{address}:{port} does not answer: {_reason(error)}") from None
     if answer.get("nonce") != ours:
@@ -80,21 +120,29 @@ def silence(address: str, port: int, key: str, told: Record) -> str:
     return ""
 
 
-def answer(line: socket.socket, key: str, hear: Callable[[Record], Record]) -> None:
+def answer(
+    line: socket.socket, key_of: Callable[[str], str], hear: Callable[[Record], Record]
+) -> None:
     """Take one question and answer it; ``hear`` gives the answer to what was told.
+
+    ``key_of`` gives the key of a change by its name.
 
     Raises:
         FailedError: it was not one of ours; nothing was heard.
+        OSError: the other side went away, or takes too long.
     """
-    nonce = secrets.token_hex(16)
-    with _talk(line) as talk:
-        talk.write(nonce + "\n")
-        talk.flush()
-        told = verified(key, MEMBER, _read(talk))
-        if told.get("nonce") != nonce:
-            raise FailedError("an old question was asked again")
-        talk.write(sign(key, ANCHOR, {**hear(told), "nonce": told.get("mine")}) + "\n")
-        talk.flush()
+    talk, nonce = Talk(line), secrets.token_hex(16)
+    talk.say(nonce)
+    try:
+        about = json.loads(talk.hear())
+        change, asked = str(about["change"]), str(about["asked"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise FailedError("what was asked is no question") from None
+    key = key_of(change)
+    told = verified(key, MEMBER, asked)
+    if told.get("nonce") != nonce or told.get("change") != change:
+        raise FailedError("an old question was asked again")
+    talk.say(sign(key, ANCHOR, {**hear(told), "nonce": told.get("mine")}))
 
 
 def is_key(given: Any) -> bool:
@@ -109,20 +157,12 @@ def key_at(path: Path) -> str:
         FailedError: there is none.
     """
     try:
-        return path.read_text().strip()
+        key = path.read_text().strip()
     except OSError as error:
         raise FailedError(f"the key of this change cannot be read: {error.strerror}") from None
-
-
-def _talk(line: socket.socket) -> TextIO:
-    return line.makefile("rw", encoding="utf-8", newline="\n")
-
-
-def _read(talk: TextIO) -> str:
-    line = talk.readline(LONGEST)
-    if not line.endswith("\n"):
-        raise FailedError("the other side said no more")
-    return line
+    if not is_key(key):
+        raise FailedError("the key of this change is none")
+    return key
 
 
 def _mac(key: str, role: str, text: str) -> str:

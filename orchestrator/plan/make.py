@@ -154,7 +154,7 @@ class _Facility:
         self.found = {host.host: host for host in survey.hosts}
 
     def refusals(self) -> list[Refusal]:
-        """Every reason against a change here; none where nothing is to be changed."""
+        """Every reason against a change here, and against leaving it as it would then be."""
         hint = f"mend it, then: wardship survey {self.name}"
         told = [
             Refusal(facility=self.name, gate="survey", because=problem, hint=hint)

@@ -7,12 +7,16 @@ first. The first is the anchor, which keeps the decision (docs/adr/0018).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
-from orchestrator.fleet.catalog import Catalog
+from orchestrator.fleet.catalog import Catalog, Release
 from orchestrator.fleet.model import Fleet
 from orchestrator.fleet.needs import fits
-from orchestrator.plan.model import HostChange, Outage, Refusal
+from orchestrator.plan.model import Basis, HostChange, Outage, Refusal
 from orchestrator.survey.model import HostSurvey
+
+#: What an outage is known from, the nearest first.
+_BASES: tuple[Basis, ...] = get_args(Basis)
 
 
 def unmet(fleet: Fleet, facility: str, found: Mapping[str, HostSurvey]) -> list[Refusal]:
@@ -21,7 +25,7 @@ def unmet(fleet: Fleet, facility: str, found: Mapping[str, HostSurvey]) -> list[
     ``found``: by host. A product that the facility does not declare is nobody's business here.
     """
     after = _after(fleet, facility, found)
-    return [
+    return _unlisted(fleet.catalog, facility, after) + [
         Refusal(
             facility=facility, host=host, gate="needs",
             because=f"{product} {release} needs {needed} {which}, {other} will have {theirs}",
@@ -33,6 +37,28 @@ def unmet(fleet: Fleet, facility: str, found: Mapping[str, HostSurvey]) -> list[
         for other, (carried, theirs) in after.items()
         if carried == needed and not fits(theirs, which)
     ]  # fmt: skip
+
+
+def _unlisted(
+    catalog: Catalog, facility: str, after: Mapping[str, tuple[str, str]]
+) -> list[Refusal]:
+    """Releases of which nobody says what they need, of products that do need something."""
+    needy = {
+        name for name, one in catalog.products.items() if any(map(_wants, one.releases.values()))
+    }
+    return [
+        Refusal(
+            facility=facility, host=host, gate="needs",
+            because=f"what {product} {release} needs is not known: the catalog does not list it",
+            hint=f"list it in catalog.yml, then: wardship plan {facility}",
+        )
+        for host, (product, release) in after.items()
+        if product in needy and release not in catalog.products[product].releases
+    ]  # fmt: skip
+
+
+def _wants(release: Release) -> bool:
+    return bool(release.needs)
 
 
 def _after(
@@ -103,7 +129,7 @@ def _waiting_for_one_another(hosts: tuple[HostChange, ...]) -> tuple[HostChange,
     outage = Outage(
         seconds=sum(known) if len(known) == len(hosts) else None,
         bound=sum(one.bound for one in outages),
-        basis=outages[0].basis if len(known) == len(hosts) else "bound",
+        basis=max((one.basis for one in outages), key=_BASES.index),
         source=f"one after another ({'; '.join(told)})",
     )
     return tuple(host.model_copy(update={"outage": outage}) for host in hosts)

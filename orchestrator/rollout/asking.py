@@ -6,9 +6,11 @@ controller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+
+from pydantic import JsonValue
 
 from orchestrator.plan.model import ChangeSet, HostChange
 from orchestrator.rollout.model import (
@@ -46,29 +48,43 @@ class Asking:
         hosts: Iterable[HostChange] | None = None,
         tries: int = 1,
     ) -> Outcome:
-        """The phase on every host, in order. The first that fails ends what leads onward, while
-        nobody is kept out because another cannot be put back or opened.
+        """The phase on every host, in order. The first that fails ends what leads onward. On the
+        way back nobody waits for who does not answer: he is asked again after all others.
 
         ``tries``: how often a phase that may start again is begun when it was interrupted.
         """
-        seconds: dict[str, float | None] = {}
-        ago: dict[str, float | None] = {}
-        failed: list[str] = []
-        output = ""
-        for host in change_set.hosts if hosts is None else hosts:
-            for _ in range(tries):
-                report = self._phase(change_set, host, phase, epoch)
-                if report.state != "interrupted":
-                    break
-            if report.state != "succeeded":
-                failed.append(f"{host.host}: {phase} {report.state}: {report.because}")
-                output = output or report.output
-                if phase not in ("restore", "open"):
-                    break
-            seconds[host.host], ago[host.host] = report.seconds, report.ended_ago
-        if failed:
-            return Outcome.failed("; ".join(failed), output=output)
-        return Outcome.done(seconds=dict(seconds), ended_ago=dict(ago))
+        which = list(change_set.hosts if hosts is None else hosts)
+        goes_on = phase in ("restore", "open")
+        reports: dict[str, PhaseReport] = {}
+        for number, host in enumerate(which):
+            is_last = number == len(which) - 1
+            patience = self.patience if is_last or not goes_on else min(self.patience, PATIENCE)
+            reports[host.host] = self._tried(change_set, host, phase, epoch, tries, patience)
+            if reports[host.host].state != "succeeded" and not goes_on:
+                break
+        for host in which if goes_on else ():
+            if reports[host.host].state == "unreachable" and self.patience > PATIENCE:
+                args = (change_set, host, phase, epoch, tries, self.patience)
+                reports[host.host] = self._tried(*args)
+        return _summed(phase, reports)
+
+    def _tried(
+        self,
+        change_set: ChangeSet,
+        host: HostChange,
+        phase: HostPhase,
+        epoch: int,
+        tries: int,
+        patience: float,
+    ) -> PhaseReport:
+        def ask() -> PhaseReport:
+            return self.hosts.phase(change_set, host, phase, epoch=epoch)
+
+        for _ in range(tries):
+            report = self._until_answered(ask, host, patience)
+            if report.state != "interrupted":
+                break
+        return report
 
     def decide(
         self, change_set: ChangeSet, proposal: Proposal, *, epoch: int, because: str
@@ -94,7 +110,7 @@ class Asking:
         """
         for host in (*change_set.members, change_set.anchor):
             order = partial(self.hosts.reverse, change_set, host, epoch=epoch, because=because)
-            report = self._until_answered(order, host)
+            report = self._until_answered(order, host, self.patience)
             if report.state == "refused":
                 return Outcome(event=Event.REFUSED, because=f"{host.host}: {report.because}")
             if report.state != "succeeded":
@@ -109,16 +125,10 @@ class Asking:
             raise Superseded(f"{change_set.anchor.host}: {stands.because}")
         return stands
 
-    def _phase(
-        self, change_set: ChangeSet, host: HostChange, phase: HostPhase, epoch: int
+    def _until_answered(
+        self, ask: Callable[[], PhaseReport], host: HostChange, patience: float
     ) -> PhaseReport:
-        def ask() -> PhaseReport:
-            return self.hosts.phase(change_set, host, phase, epoch=epoch)
-
-        return self._until_answered(ask, host)
-
-    def _until_answered(self, ask: Callable[[], PhaseReport], host: HostChange) -> PhaseReport:
-        until = self.clock.monotonic() + self.patience
+        until = self.clock.monotonic() + patience
         while True:
             report = ask()
             if report.refused == "epoch":
@@ -126,6 +136,16 @@ class Asking:
             if report.state not in {"unreachable", "running"} or self.clock.monotonic() > until:
                 return report
             if report.state == "running":
-                until = self.clock.monotonic() + self.patience
+                until = self.clock.monotonic() + patience
             else:
                 self.clock.sleep(PAUSE)
+
+
+def _summed(phase: HostPhase, reports: Mapping[str, PhaseReport]) -> Outcome:
+    bad = {host: one for host, one in reports.items() if one.state != "succeeded"}
+    if bad:
+        told = "; ".join(f"{host}: {phase} {one.state}: {one.because}" for host, one in bad.items())
+        return Outcome.failed(told, output=next(iter(bad.values())).output)
+    seconds: dict[str, JsonValue] = {host: one.seconds for host, one in reports.items()}
+    ago: dict[str, JsonValue] = {host: one.ended_ago for host, one in reports.items()}
+    return Outcome.done(seconds=seconds, ended_ago=ago)

@@ -97,7 +97,8 @@ def measured(fleet: Fleet) -> tuple[Measured, ...]:
             from_release=host.from_release,
             to_release=host.to_release,
             day=f"{record.since:%Y-%m-%d}",
-            seconds=outage_seconds(record),
+            # Of a set each host has its share: those who expect it add them up again.
+            seconds=outage_seconds(record) / len(record.change_set.hosts),
         )
         for record in records
         if record.state is State.COMMITTED

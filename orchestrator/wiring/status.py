@@ -14,8 +14,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from orchestrator.adapters.facility import diagnosis
 from orchestrator.adapters.locks import is_alive
+from orchestrator.adapters.replies import diagnosis
 from orchestrator.adapters.ssh import Done, HostProgram
 from orchestrator.fleet.model import Model
 from orchestrator.rollout.model import Diagnosis, Event, Record, State
@@ -139,7 +139,7 @@ _NEEDS = {
 def _told(change: Mapping[str, JsonValue]) -> str:
     needs, waits = str(change.get("needs")), str(change.get("waits") or "")
     told = _NEEDS.get(needs, needs)
-    return f"waits: {waits}" if waits and needs != "nothing" else told
+    return f"waits: {waits}" if waits else told
 
 
 def _next(record: Record, *, running: bool, is_newest: bool) -> str:

@@ -76,18 +76,17 @@ def both(hospital: Both) -> Both:
 def test_both_go_to_their_new_releases_together_and_back(both: Both, tmp_path: Path) -> None:
     before = both.ris.read()
     planned = json.loads(both.pacs.wardship("plan", "--json").stdout)
-    (group_of_pacs, group_of_ris) = planned["groups"]
-    assert group_of_pacs["hosts"][0]["together"] == ["ris-a"]
-    assert group_of_ris["hosts"][0]["together"] == ["pacs-a"]
+    (one_set,) = planned["change_sets"]
+    assert [host["host"] for host in one_set["hosts"]] == ["pacs-a", "ris-a"]
     with both.pacs.sending(tmp_path):
         done = both.pacs.wardship("run", planned["digest"][:12])
         assert done.returncode == 0, done.stdout + done.stderr
     record = both.pacs.the_record()
-    assert [host.host for host in record.change_set.hosts] == ["pacs-a", "ris-a"]
     both.pacs.assert_committed()
     both.ris.assert_serves("5.0.6")
     assert bridge.order(both.ris, "H-1", "CTHD") == "AA"
     bridge.wait_for_worklist(both.ris, "CT1", ["H-1"])
+    (tmp_path / "later").mkdir()
     with both.pacs.sending(tmp_path / "later"):
         accepted = f"/var/lib/wardship/changes/{record.change_set.id}/written-accepted"
         both.ris.run(["touch", accepted])

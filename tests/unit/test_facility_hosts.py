@@ -149,28 +149,54 @@ def test_what_the_anchor_said_is_handed_on() -> None:
     assert both.told[1][1:] == ("heed", "--change", SET.id, "--epoch", "3", "--said", "its word")
 
 
-def test_a_host_that_does_not_hear_its_anchor_is_asked_again() -> None:
-    deaf = Both(phase=Refused(refused="anchor", because="pacs-a is not heard"))
+def test_a_host_that_does_not_hear_its_anchor_is_told_and_asked_again() -> None:
+    deaf = Both(
+        phase=Refused(refused="anchor", because="pacs-a is not heard"),
+        said=Done(data={"said": "its word"}),
+    )
     said = deaf.as_hosts().phase(a_pair(), a_pair().members[0], "restore", epoch=3)
     assert (said.state, said.because) == ("unreachable", "pacs-a is not heard")
+    assert [one[:2] for one in deaf.told] == [
+        ("ris-a", "phase"), ("pacs-a", "said"), ("ris-a", "heed"), ("ris-a", "phase"),
+    ]  # fmt: skip
+
+
+def test_who_decides_for_others_is_given_back_last() -> None:
+    both = Both()
+    assert both.as_hosts().clear(a_pair(), epoch=3, reason="mended") == ()
+    assert [one[0] for one in both.told] == ["ris-a", "pacs-a"]
+
+
+READY = Done(data={"problems": [], "silence": ""})
 
 
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "gate", "because"),
     [
-        Done(data={"hears": False, "because": "timed out"}),
-        Unreachable(because="timed out"),
-        Refused(refused="unknown-change", because="timed out"),
+        (
+            Done(data={"problems": [], "silence": "timed out"}), "anchor",
+            "it does not hear pacs-a, which decides for it: timed out",
+        ),
+        (Done(data={"problems": ["no room"], "silence": ""}), "ready", "no room"),
+        (Done(data={"problems": []}), "anchor", "which decides for it: None"),
+        (Done(data={"silence": ""}), "ready", "no problems told"),
+        (Unreachable(because="cut"), "ready", "whether it can begin is not known: cut"),
     ],
-)
-def test_a_member_that_does_not_hear_its_anchor_refuses(reply: Reply) -> None:
-    told = Both(hears=reply).as_hosts().preflight(a_pair())
-    (refusal,) = [one for one in told if one.gate == "anchor"]
-    assert refusal.host == "ris-a"
-    assert refusal.because == "it does not hear pacs-a, which decides for it: timed out"
-    assert "TCP port 7710" in refusal.hint
+)  # fmt: skip
+def test_what_would_stop_one_host_of_a_set_refuses_for_all(
+    reply: Reply, gate: str, because: str
+) -> None:
+    told = [one for one in Both(ready=reply).as_hosts().preflight(a_pair()) if one.gate == gate]
+    assert {one.host for one in told} == {"pacs-a", "ris-a"}
+    assert all(because in one.because for one in told)
 
 
-def test_a_member_that_hears_its_anchor_does_not() -> None:
-    both = Both(hears=Done(data={"hears": True, "because": ""}))
-    assert [one for one in both.as_hosts().preflight(a_pair()) if one.gate == "anchor"] == []
+def test_hosts_that_hear_one_another_are_ready() -> None:
+    told = Both(ready=READY).as_hosts().preflight(a_pair())
+    assert {one.gate for one in told} == {"precheck"}
+
+
+def test_a_host_that_changes_alone_is_not_asked() -> None:
+    alone = Both()
+    alone.as_hosts().preflight(SET)
+    assert "ready" not in alone.asked

@@ -136,10 +136,12 @@ def test_the_door_opens_only_on_what_was_decided_and_done() -> None:
         assert (refusal(facts, "open") is None) == (ready and facts.finished != "cleared")
 
 
-def test_only_what_was_applied_can_be_committed() -> None:
+def test_only_what_was_applied_can_be_committed_and_nothing_that_a_person_has() -> None:
     for facts in FACTS:
-        assert (decidable(facts, COMMIT) is None) == (facts.state("apply") == SUCCEEDED)
-        assert decidable(facts, RESTORE) is None
+        is_ours = facts.finished != "cleared"
+        is_applied = facts.state("apply") == SUCCEEDED
+        assert (decidable(facts, COMMIT) is None) == (is_applied and is_ours)
+        assert (decidable(facts, RESTORE) is None) == is_ours
 
 
 def test_another_change_under_way_locks_everything() -> None:

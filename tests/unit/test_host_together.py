@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.host import aftercare, anchor, begin, decide, member, undo, units, word
+from orchestrator.host import aftercare, anchor, answering, begin, decide, member, undo, units, word
 from orchestrator.host.change import Change, facts, load
 from orchestrator.host.diagnose import diagnose
 from orchestrator.host.host import Host
@@ -21,6 +22,7 @@ from orchestrator.host.outcome import FailedError, RefusedError
 from orchestrator.host.phases import COMMIT, RESTORE, SUCCEEDED
 from orchestrator.host.prepare import prepare
 from orchestrator.host.status import status
+from orchestrator.lab.run import until
 from tests.fakes.linux_host import LinuxHost, install_product, manifest, stage
 
 CHANGE = "hospital-a-1"
@@ -63,10 +65,17 @@ class Pair:
         if self.is_cut and address[0] != "127.0.0.1":
             raise TimeoutError
         near, far = socket.socketpair()
-        hear = anchor.hear
-        change = self.change(self.pacs)
-        Thread(target=answer, args=(far, lambda told: hear(change, told)), daemon=True).start()
+        Thread(target=self.answer, args=(far,), daemon=True).start()
         return near
+
+    def answer(self, far: socket.socket) -> None:
+        """As the unit does: key and records are looked up for each question."""
+        with far:
+            word.answer(
+                far,
+                lambda change: word.key_at(load(Host(self.pacs), change).paths.key),
+                lambda told: anchor.hear(load(Host(self.pacs), str(told["change"])), told),
+            )
 
     def change(self, machine: Machine) -> Change:
         return load(Host(machine), CHANGE)
@@ -82,18 +91,13 @@ class Pair:
             Host(self.pacs), CHANGE, at=1, propose=proposal, by="controller", because="a test"
         )
 
-    def watch(self, machine: Machine, *, seconds: float = 1e5) -> None:
+    def watch(self, machine: Machine, *, seconds: float = 2000) -> None:
         """Its timer runs alone until the change is over there."""
         machine.until = machine.clock + seconds
         try:
             undo.run(Host(machine), CHANGE)
         finally:
             machine.until = float("inf")
-
-
-def answer(far: socket.socket, hear: Any) -> None:
-    with far:
-        word.answer(far, KEY, hear)
 
 
 def document(host: str) -> dict[str, Any]:
@@ -150,15 +154,15 @@ def test_a_member_decides_nothing(pair: Pair) -> None:
 def test_a_member_that_does_not_hear_its_anchor_begins_nothing(pair: Pair) -> None:
     phase(pair.pacs, "quiesce")
     with cut(pair):
-        assert member.hears(Host(pair.ris), CHANGE) == {
-            "hears": False,
-            "because": "10.77.0.11:7710 does not answer: timed out",
+        assert begin.ready(Host(pair.ris), CHANGE) == {
+            "problems": [],
+            "silence": "10.77.0.11:7710 does not answer: timed out",
         }
         with pytest.raises(RefusedError, match=r"anchor: pacs-a, which decides .* timed out"):
             phase(pair.ris, "quiesce")
     assert pair.ris.table is None
     assert set(pair.ris.running.values()) == {"1.0"}
-    assert member.hears(Host(pair.ris), CHANGE)["hears"]
+    assert begin.ready(Host(pair.ris), CHANGE)["silence"] == ""
 
 
 @pytest.mark.parametrize("decision", [COMMIT, RESTORE])
@@ -174,6 +178,7 @@ def test_without_an_answer_a_member_stays_closed_and_says_so(pair: Pair, decisio
         (told,) = status(Host(pair.ris))["changes"]
         assert "pacs-a, which decides for this host, is not heard since" in told["waits"]
         assert told["waits"] in diagnose(Host(pair.ris), CHANGE)["found"]
+    pair.watch(pair.pacs)
     pair.watch(pair.ris)
     assert is_new_and_open(pair.ris) if decision == COMMIT else is_as_before(pair.ris)
     (told,) = status(Host(pair.ris))["changes"]
@@ -244,8 +249,9 @@ def test_a_member_that_went_down_has_the_set_put_back(pair: Pair) -> None:
     with cut(pair), pytest.raises(Alone):
         pair.watch(pair.ris, seconds=200)
     assert not pair.ris.running, "it started without a decision"
-    pair.watch(pair.ris)
+    member.listen(pair.change(pair.ris))
     pair.watch(pair.pacs)
+    pair.watch(pair.ris)
     assert is_as_before(pair.ris)
     assert is_as_before(pair.pacs)
     standing = pair.change(pair.pacs).decided()
@@ -257,7 +263,7 @@ def test_an_anchor_that_went_down_goes_back_and_so_does_its_member(pair: Pair) -
     pair.forward()
     pair.pacs.cut_and_boot()
     assert is_as_before(pair.pacs)
-    unit = units.name(CHANGE, "answer")
+    unit = units.name("anchor", str(PORT))
     assert pair.pacs.units[unit][0] == "active", "nobody answers the members after the boot"
     pair.watch(pair.ris)
     assert is_as_before(pair.ris)
@@ -280,7 +286,7 @@ def test_a_reversal_counts_once_the_anchor_has_it(pair: Pair) -> None:
     with pytest.raises(Alone):
         pair.watch(pair.ris, seconds=200)
     assert is_new_and_open(pair.ris), "the anchor has not gone back"
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError, match="restore needs the decision restore, or a reversal"):
         phase(pair.ris, "restore")
     decide.reverse(Host(pair.pacs), CHANGE, at=1, because="asked for")
     pair.forward("restore", "open")
@@ -294,84 +300,261 @@ def test_a_reversal_that_nobody_carries_out_is_on_both(pair: Pair) -> None:
     pair.forward("open")
     decide.reverse(Host(pair.ris), CHANGE, at=1, because="asked for")
     decide.reverse(Host(pair.pacs), CHANGE, at=1, because="asked for")
-    pair.watch(pair.ris)
     pair.watch(pair.pacs)
+    pair.watch(pair.ris)
     assert is_as_before(pair.pacs)
     assert is_as_before(pair.ris)
+
+
+def takes_leave(pair: Pair) -> bool:
+    return answering.takes_leave(Host(pair.pacs), PORT)
 
 
 def test_the_anchor_answers_until_everybody_is_over(pair: Pair) -> None:
     pair.forward()
     pair.decide(COMMIT)
     phase(pair.pacs, "open")
-    change = pair.change(pair.pacs)
-    assert not anchor.has_left(change, since=pair.pacs.clock)
+    assert not takes_leave(pair)
     pair.watch(pair.ris)
-    assert anchor.has_left(change, since=pair.pacs.clock)
-    assert not change.paths.answering.exists()
+    assert takes_leave(pair)
+    assert not Host(pair.pacs).layout.answering(PORT).exists()
 
 
-def test_a_member_that_told_its_end_leaves_and_one_that_cannot_leaves_later(pair: Pair) -> None:
+def test_a_member_that_cannot_tell_its_end_asks_on_and_is_answered(pair: Pair) -> None:
     pair.forward()
     pair.decide(COMMIT)
-    pair.forward("open")
     with cut(pair):
-        began = pair.ris.clock
-        pair.watch(pair.ris, seconds=2 * undo.TELLING)
-        assert pair.ris.clock - began >= undo.TELLING
-        assert not pair.change(pair.ris).paths.watched.exists()
-        (told,) = status(Host(pair.ris))["changes"]
-        assert told["waits"] == "", "it waits for nobody"
-    assert not anchor.has_left(pair.change(pair.pacs), since=pair.pacs.clock)
-    decide.reverse(Host(pair.ris), CHANGE, at=1, because="asked for")
-    decide.reverse(Host(pair.pacs), CHANGE, at=1, because="asked for")
-    pair.forward("restore", "open")
-    began = pair.ris.clock
+        member.heed(Host(pair.ris), CHANGE, at=1, said=anchor.said(pair.change(pair.pacs)))
+        for machine in (pair.pacs, pair.ris):
+            assert phase(machine, "open")["state"] == SUCCEEDED
+        with pytest.raises(Alone):
+            pair.watch(pair.ris, seconds=3600)
+    assert not takes_leave(pair)
     pair.watch(pair.ris)
-    assert pair.ris.clock - began < undo.DECIDED
-    assert anchor.has_left(pair.change(pair.pacs), since=pair.pacs.clock)
+    assert takes_leave(pair)
+    (told,) = status(Host(pair.ris))["changes"]
+    assert told["waits"] == ""
+
+
+def test_a_member_that_began_after_the_line_was_cut_is_answered_later(pair: Pair) -> None:
+    phase(pair.pacs, "quiesce")
+    begin.phase(Host(pair.ris), CHANGE, "quiesce", at=1, wait=0)
+    with cut(pair):
+        pair.ris.sleep(1)
+        pair.watch(pair.pacs)
+        assert is_as_before(pair.pacs)
+        assert not takes_leave(pair), "a member would stay closed for ever"
+    pair.watch(pair.ris)
+    assert is_as_before(pair.ris)
+    assert takes_leave(pair)
+
+
+def test_a_member_that_never_began_is_not_waited_for(pair: Pair) -> None:
+    phase(pair.pacs, "quiesce")
+    pair.watch(pair.pacs)
+    assert takes_leave(pair)
 
 
 def test_a_change_that_never_begins_is_not_answered_for_ever(pair: Pair) -> None:
-    change, began = pair.change(pair.pacs), pair.pacs.clock
-    assert not anchor.has_left(change, since=began)
-    pair.pacs.clock += anchor.UNBEGUN + 1
-    assert anchor.has_left(change, since=began)
+    assert not takes_leave(pair)
+    pair.pacs.clock += answering.UNBEGUN + 1
+    assert takes_leave(pair)
+    begin.ready(Host(pair.pacs), CHANGE)
+    assert not takes_leave(pair), "it was asked for again"
 
 
-def test_a_member_that_a_person_took_over_is_not_waited_for(pair: Pair) -> None:
+def test_the_next_change_is_answered_beside_one_that_has_not_ended(pair: Pair) -> None:
     pair.forward()
-    for machine in (pair.pacs, pair.ris):
-        aftercare.clear(Host(machine), CHANGE, at=1, reason="mended")
+    pair.decide(COMMIT)
+    phase(pair.pacs, "open")
+    later = {**document("pacs-a"), "change_set": "hospital-a-2", "key": "17" * 32}
+    stage(pair.pacs, "hospital-a-2")
+    prepare(Host(pair.pacs), json.dumps(later), at=1)
+    assert list(pair.pacs.units).count(units.name("anchor", str(PORT))) == 1
+    assert begin.ready(Host(pair.ris), CHANGE)["silence"] == ""
+
+
+def test_a_key_that_stage_made_anew_is_the_one_that_counts(pair: Pair) -> None:
+    for machine, name in ((pair.pacs, "pacs-a"), (pair.ris, "ris-a")):
+        prepare(Host(machine), json.dumps({**document(name), "key": "17" * 32}), at=1)
+    assert begin.ready(Host(pair.ris), CHANGE)["silence"] == ""
+
+
+def test_a_member_that_a_person_took_over_is_waited_for_until_it_told(pair: Pair) -> None:
+    pair.forward()
+    aftercare.clear(Host(pair.pacs), CHANGE, at=1, reason="mended")
+    assert not takes_leave(pair)
+    with pytest.raises(Alone):
+        pair.watch(pair.ris, seconds=200)
+    (told,) = status(Host(pair.ris))["changes"]
+    assert "a person took the change over there, undecided" in told["waits"]
+    with pytest.raises(RefusedError, match="a person took the change over"):
+        pair.decide(RESTORE)
+    aftercare.clear(Host(pair.ris), CHANGE, at=1, reason="mended")
     pair.watch(pair.ris)
-    assert anchor.has_left(pair.change(pair.pacs), since=pair.pacs.clock)
     assert facts(pair.change(pair.ris)).is_over
+    assert takes_leave(pair)
 
 
-def test_what_was_said_once_is_not_said_again() -> None:
+def test_a_member_is_not_opened_before_its_anchor_is_back(pair: Pair) -> None:
+    pair.forward()
+    pair.decide(RESTORE)
+    assert phase(pair.ris, "restore")["state"] == SUCCEEDED
+    with pytest.raises(Alone):
+        pair.watch(pair.ris, seconds=10 * CHECKING)
+    assert pair.ris.table is not None
+    assert phase(pair.pacs, "restore")["state"] == SUCCEEDED
+    pair.watch(pair.ris)
+    assert is_as_before(pair.ris)
+
+
+def test_what_the_anchor_cannot_put_back_leaves_no_intent(pair: Pair) -> None:
+    pair.forward()
+    pair.decide(COMMIT)
+    pair.forward("open")
+    pair.watch(pair.ris)
+    aftercare.cleanup(Host(pair.pacs), CHANGE, at=1)
+    decide.reverse(Host(pair.ris), CHANGE, at=1, because="asked for")
+    (told,) = status(Host(pair.ris))["changes"]
+    assert "has not confirmed the reversal" in told["waits"]
+    with pytest.raises(RefusedError, match="cleaned up"):
+        decide.reverse(Host(pair.pacs), CHANGE, at=1, because="asked for")
+    pair.watch(pair.ris)
+    assert not pair.change(pair.ris).paths.intent.exists()
+    assert is_new_and_open(pair.ris)
+
+
+def test_nothing_is_cleaned_up_that_a_host_of_the_set_still_needs(pair: Pair) -> None:
+    pair.forward()
+    pair.decide(COMMIT)
+    phase(pair.pacs, "open")
+    with pytest.raises(RefusedError, match="has not ended as it did"):
+        aftercare.cleanup(Host(pair.pacs), CHANGE, at=1)
+    pair.watch(pair.ris)
+    aftercare.cleanup(Host(pair.pacs), CHANGE, at=1)
+    decide.reverse(Host(pair.ris), CHANGE, at=1, because="asked for")
+    with pytest.raises(RefusedError, match="has not ended as it did"):
+        aftercare.cleanup(Host(pair.ris), CHANGE, at=1)
+
+
+def test_a_decision_stands_though_it_cannot_be_signed(pair: Pair) -> None:
+    pair.forward()
+    pair.change(pair.pacs).paths.key.unlink()
+    pair.decide(COMMIT)
+    assert anchor.said(pair.change(pair.pacs)) == ""
+
+
+def test_what_would_stop_a_member_is_asked_before_anything_is_felt(pair: Pair) -> None:
+    hold = pair.ris.at("/etc/wardship/hold")
+    hold.parent.mkdir(parents=True)
+    hold.write_text("the radiologist is on call")
+    (problem,) = begin.ready(Host(pair.ris), CHANGE)["problems"]
+    assert "the radiologist is on call" in problem
+
+
+def test_an_old_question_takes_nothing_back(pair: Pair) -> None:
+    pair.forward()
+    pair.decide(COMMIT)
+    pair.forward("open")
+    pair.watch(pair.ris)
+    late = {"change": CHANGE, "host": "ris-a", "phases": {"open": "running"}, "end": None}
+    anchor.hear(pair.change(pair.pacs), late)
+    assert takes_leave(pair)
+
+
+@pytest.fixture
+def talking() -> Iterator[tuple[socket.socket, list[str]]]:
+    """Somebody's end of a line to an anchor, and what the anchor refuses."""
     near, far = socket.socketpair()
-    heard: list[Any] = []
+    refused: list[str] = []
+
+    def run() -> None:
+        try:
+            word.answer(far, lambda _: KEY, lambda told: told)
+        except (FailedError, OSError) as error:
+            refused.append(str(error))
+
+    thread = Thread(target=run, daemon=True)
     with near, far:
-        talking = Thread(target=answer_safely, args=(far, heard), daemon=True)
-        talking.start()
+        thread.start()
         near.recv(100)
-        old = word.sign(KEY, word.MEMBER, {"host": "ris-a", "nonce": "of another talk", "mine": ""})
-        near.sendall(old.encode() + b"\n")
-        talking.join(10)
-    assert heard == ["an old question was asked again"]
+        yield near, refused
+        thread.join(10)
 
 
-def answer_safely(far: socket.socket, heard: list[Any]) -> None:
-    try:
-        word.answer(far, KEY, lambda told: told)
-    except FailedError as error:
-        heard.append(error.because)
+def asked(said: str, change: str = CHANGE) -> bytes:
+    return json.dumps({"change": change, "asked": said}).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (asked(word.sign(KEY, word.MEMBER, {"change": CHANGE, "nonce": "old"})), "an old question"),
+        (asked(word.sign("17" * 32, word.MEMBER, {"change": CHANGE})), "not signed under the key"),
+        (asked(word.sign(KEY, word.ANCHOR, {"change": CHANGE})), "not signed under the key"),
+        (asked("{}"), "is no message"),
+        (b"\xff\xfe\n", "is no question"),
+        (b"[" * 5000 + b"\n", "is no question"),
+        (b"x" * (word.LONGEST + 1), "it says too much"),
+    ],
+)
+def test_who_has_not_the_key_or_says_it_twice_is_not_answered(
+    line: bytes, told: str, talking: tuple[socket.socket, list[str]]
+) -> None:
+    near, refused = talking
+    near.sendall(line)
+    near.settimeout(10)
+    assert until(lambda: bool(refused), timeout=10)
+    assert told in refused[0]
+
+
+def test_who_talks_too_long_is_not_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word, "TIMEOUT", 0.3)
+    near, far = socket.socketpair()
+    with near, far:
+        talk = word.Talk(far)
+        dripping = Thread(target=drip, args=(near,), daemon=True)
+        dripping.start()
+        with pytest.raises(TimeoutError):
+            talk.hear()
+    dripping.join(10)
+
+
+def drip(near: socket.socket) -> None:
+    for _ in range(100):
+        try:
+            near.sendall(b"x")
+        except OSError:
+            return
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("first", [b"\xff\xff\n", b"[" * 9000 + b"\n", b"", b"nonce\n{}\n"])
+def test_whatever_answers_in_the_anchors_place_is_only_silence(
+    first: bytes, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.forward()
+    pair.decide(COMMIT)
+    member.heed(Host(pair.ris), CHANGE, at=1, said=anchor.said(pair.change(pair.pacs)))
+
+    def stranger(*_: Any) -> socket.socket:
+        near, far = socket.socketpair()
+        with far:
+            far.sendall(first)
+        return near
+
+    monkeypatch.setattr(socket, "create_connection", stranger)
+    with pytest.raises(Alone):
+        pair.watch(pair.ris, seconds=600)
+    assert is_new_and_open(pair.ris), "what is decided does not wait for a stranger"
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"hosts": ["pacs-a"]}, "not two hosts or more"),
+        ({"hosts": "ab"}, "together names 'ab', not hosts"),
+        ({"address": "fd00::1"}, "the anchor's address is 'fd00::1'"),
         ({"hosts": ["pacs-b", "ris-a"]}, "together does not name pacs-a"),
         ({"anchor": "pacs-b"}, "together does not name pacs-b"),
         ({"address": "the PACS"}, "the anchor's address is 'the PACS'"),

@@ -40,11 +40,17 @@ DEPOT = {"orthanc-1.12.7.tar.gz": "good"}
 
 
 def a_department(
-    directory: Path, *, pacs: str | None = "1.12.7", ris: str | None = "5.0.6", catalog: str = RIS
+    directory: Path,
+    *,
+    pacs: str | None = "1.12.7",
+    ris: str | None = "5.0.6",
+    catalog: str = RIS,
+    address: str = "10.77.0.21",
 ) -> Fleet:
     """A hospital with a RIS, declared before its PACS; what is ordered of each."""
     host = facility_yaml("a", number=21).partition("hosts:\n")[2].replace("HOSPITALA", "RISA")
     first = host.replace("pacs-a", "ris-a").replace("product: orthanc", "product: ris")
+    first = first.replace("10.77.0.21", address)
     hospital = facility_yaml("a", number=11).replace("hosts:\n", f"hosts:\n{first}")
     orders = [("orthanc", pacs), ("ris", ris)]
     listed = "".join(ORDER % (name, release) for name, release in orders if release)
@@ -112,6 +118,17 @@ def test_a_host_that_does_not_change_may_refuse_what_another_becomes(tmp_path: P
     plan = planned(a_department(tmp_path, ris=None, catalog=stays), ris="5.0.6")
     (refusal,) = plan.refusals
     assert refusal.because == "ris 5.0.6 needs orthanc <1.12, pacs-a will have 1.12.7"
+
+
+def test_a_release_that_the_catalog_does_not_list_may_need_anything(tmp_path: Path) -> None:
+    (refusal,) = planned(a_department(tmp_path, ris=None), ris="4.9").refusals
+    assert refusal.because == "what ris 4.9 needs is not known: the catalog does not list it"
+
+
+def test_hosts_that_ask_one_another_are_declared_by_address(tmp_path: Path) -> None:
+    with pytest.raises(FleetError) as caught:
+        a_department(tmp_path, address="ris.hospital-a.invalid")
+    assert "expected its IPv4 address" in str(caught.value.problems)
 
 
 def test_each_door_of_a_set_is_shut_as_long_as_all_of_them_take(tmp_path: Path) -> None:
