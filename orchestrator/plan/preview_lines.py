@@ -63,9 +63,8 @@ def _group(group: Group) -> Iterator[str]:
     yield "  unknown until run"
     for unknown in group.unknown:
         yield from folded(f"    {unknown}", " " * 6)
-    sets = [f"{one.facility}/{other}" for one in group.hosts for other in one.together]
-    if sets:
-        yield from folded(f"  one set with {names(sets)}: all commit, or all are put back", " " * 8)
+    if others := together(group.hosts):
+        yield from folded(f"  {others}", " " * 8)
     yield from folded(f"  outage: {outage(group.hosts)}", " " * 10)
     least = " (the least of all)" if len(group.hosts) > 1 else ""
     for one in room(group.hosts):
@@ -130,6 +129,12 @@ def outage(hosts: Sequence[Place]) -> str:
     most = duration(known[-1])
     about = most if len(known) == 1 else f"{duration(known[0])} to {most}"
     return f"about {about} ({_sources(hosts)}); {until}"
+
+
+def together(hosts: Sequence[Place]) -> str:
+    """With which other hosts these are one set; empty where each changes by itself."""
+    others = [f"{one.facility}/{other}" for one in hosts for other in one.together]
+    return f"one set with {names(others)}: all commit, or all are put back" if others else ""
 
 
 def _sources(hosts: Sequence[Place]) -> str:

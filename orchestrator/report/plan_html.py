@@ -13,7 +13,7 @@ import jinja2
 from orchestrator import resources
 from orchestrator.plan.model import Plan
 from orchestrator.plan.preview import Group, Preview, changes
-from orchestrator.plan.preview_lines import counted, duration, outage, room
+from orchestrator.plan.preview_lines import counted, duration, outage, room, together
 from orchestrator.plan.room import mib
 
 #: Hosts that are told one by one; of more, a group is told as a whole, with their names.
@@ -31,7 +31,7 @@ def to_html(plan: Plan, shown: Preview) -> str:
     )
     env.filters.update(
         changes=changes, counted=counted, duration=duration, mib=mib, outage=outage, room=room,
-        by_facility=_by_facility,
+        together=together, by_facility=_by_facility,
     )  # fmt: skip
     return env.get_template("plan.html.j2").render(
         plan=plan,

@@ -15,6 +15,7 @@ from orchestrator.plan.model import Plan
 from orchestrator.plan.outage import Measured
 from orchestrator.plan.preview import preview
 from orchestrator.plan.preview_lines import lines
+from orchestrator.report.plan_html import to_html
 from tests.builders import (
     CATALOG,
     NOW,
@@ -151,6 +152,9 @@ def test_a_preview_names_who_changes_together(tmp_path: Path) -> None:
     shown = "\n".join(lines(preview(planned(a_department(tmp_path)))))
     assert "one set with hospital-a/ris-a" in shown
     assert "one set with hospital-a/pacs-a" in shown
+    plan = planned(a_department(tmp_path / "page"))
+    page = to_html(plan, preview(plan))
+    assert "<p>One set with hospital-a/ris-a: all commit, or all are put back</p>" in page
 
 
 @pytest.mark.parametrize(
