@@ -186,7 +186,11 @@ class FacilityHosts:
         return Diagnosis(found=tuple(found), unknown=tuple(unknown))
 
     def clear(self, change_set: ChangeSet, *, epoch: int, reason: str) -> tuple[str, ...]:
-        """Give the hosts back."""
+        """Give the hosts back; none where one does not answer."""
+        replies = {host.host: self.status(host.host) for host in change_set.hosts}
+        silent = [f"{name}: {r.because}" for name, r in replies.items() if not isinstance(r, Done)]
+        if silent:
+            return tuple(silent)
         order = ["clear", *_of(change_set, epoch), "--reason", reason[:1000]]
         return self._order(change_set, order)
 

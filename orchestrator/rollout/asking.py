@@ -49,7 +49,8 @@ class Asking:
         tries: int = 1,
     ) -> Outcome:
         """The phase on every host, in order. The first that fails ends what leads onward. On the
-        way back nobody waits for who does not answer: he is asked again after all others.
+        way back nobody waits for who does not answer: he is asked again after all others. Who
+        refuses ends it in any case: a person has that host, and the others must not go without it.
 
         ``tries``: how often a phase that may start again is begun when it was interrupted.
         """
@@ -60,10 +61,11 @@ class Asking:
             is_last = number == len(which) - 1
             patience = self.patience if is_last or not goes_on else min(self.patience, PATIENCE)
             reports[host.host] = self._tried(change_set, host, phase, epoch, tries, patience)
-            if reports[host.host].state != "succeeded" and not goes_on:
+            state = reports[host.host].state
+            if state == "refused" or (state != "succeeded" and not goes_on):
                 break
-        for host in which if goes_on else ():
-            if reports[host.host].state == "unreachable" and self.patience > PATIENCE:
+        for host in which if goes_on and self.patience > PATIENCE else ():
+            if host.host in reports and reports[host.host].state == "unreachable":
                 args = (change_set, host, phase, epoch, tries, self.patience)
                 reports[host.host] = self._tried(*args)
         return _summed(phase, reports)
@@ -106,12 +108,13 @@ class Asking:
 
     def reverse(self, change_set: ChangeSet, *, epoch: int, because: str) -> Outcome:
         """Order every host back, the anchor last: it counts when the anchor has it, and not before,
-        so that a refusal of any host leaves the commit as it stands.
+        so that a refusal, or the silence of another, leaves the commit as it stands.
         """
         for host in (*change_set.members, change_set.anchor):
             order = partial(self.hosts.reverse, change_set, host, epoch=epoch, because=because)
             report = self._until_answered(order, host, self.patience)
-            if report.state == "refused":
+            is_untouched = host is not change_set.anchor and report.state != "succeeded"
+            if report.state == "refused" or is_untouched:
                 return Outcome(event=Event.REFUSED, because=f"{host.host}: {report.because}")
             if report.state != "succeeded":
                 return Outcome.failed(f"{host.host}: reversal {report.state}: {report.because}")

@@ -164,7 +164,14 @@ def test_a_host_that_does_not_hear_its_anchor_is_told_and_asked_again() -> None:
 def test_who_decides_for_others_is_given_back_last() -> None:
     both = Both()
     assert both.as_hosts().clear(a_pair(), epoch=3, reason="mended") == ()
-    assert [one[0] for one in both.told] == ["ris-a", "pacs-a"]
+    assert [one[0] for one in both.told if one[1] == "clear"] == ["ris-a", "pacs-a"]
+
+
+def test_no_host_is_given_back_while_another_does_not_answer() -> None:
+    both = Both(status=Unreachable(because="cut"))
+    told = both.as_hosts().clear(a_pair(), epoch=3, reason="mended")
+    assert told == ("pacs-a: cut", "ris-a: cut")
+    assert [one for one in both.told if one[1] == "clear"] == []
 
 
 READY = Done(data={"problems": [], "silence": ""})
