@@ -37,7 +37,7 @@ def run(
             metavar="PLAN", help="A plan's digest, or its file.", autocompletion=complete.plans
         ),
     ],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was cut off.")] = False,  # noqa: FBT002
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was cut off.")] = False,
 ) -> int:
     """Run a plan: change the hospitals it names, and put back what fails a check."""
     controller = of(context).controller()

@@ -52,7 +52,7 @@ def restore(
     context: typer.Context,
     change_set: ChangeSetName,
     reason: Reason = "asked for by a person",
-    takeover: Annotated[  # noqa: FBT002
+    takeover: Annotated[
         bool, typer.Option("--takeover", help="Also from a controller that hangs.")
     ] = False,
 ) -> int:

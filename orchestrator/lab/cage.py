@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from orchestrator.errors import LabError
@@ -89,7 +90,7 @@ class Cage:
         for group in self._groups():
             for directory in sorted(_tree(group), reverse=True):
                 # A killed process leaves its group a moment after it leaves the listing.
-                until(lambda at=directory: _rmdir(at), timeout=5.0)  # type: ignore[misc]
+                until(partial(_rmdir, directory), timeout=5.0)
 
     def _kill_once(self) -> bool:
         members = self.members()

@@ -7,6 +7,7 @@ a path that the caller names: the listing of a whole file system is never acted 
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from orchestrator.errors import LabError
@@ -73,7 +74,7 @@ def unmount_below(directory: Path) -> None:
     for mountpoint in sorted(mountpoints(directory), reverse=True):
         unmount(mountpoint)
     for image in directory.rglob("*.img"):
-        if not until(lambda at=image: not _is_attached(at), timeout=5.0):  # type: ignore[misc]
+        if not until(partial(_is_detached, image), timeout=5.0):
             raise LabError(
                 f"{image} is still mounted by {_users(directory)}",
                 hint="end those processes (they have mounts of their own), then try again",
@@ -182,12 +183,12 @@ def _mountpoint_of(path: Path) -> Path:
     return next(above for above in (path, *path.parents) if above in mounted)
 
 
-def _is_attached(image: Path) -> bool:
-    """Whether a loop device still stands on an image, having tried to detach it."""
+def _is_detached(image: Path) -> bool:
+    """Whether no loop device stood on an image; those that did were told to go."""
     devices = run(["losetup", "-n", "-O", "NAME", "-j", str(image)]).stdout.split()
     for device in devices:
         attempt(["losetup", "-d", device])
-    return bool(devices)
+    return not devices
 
 
 def _users(directory: Path) -> str:
