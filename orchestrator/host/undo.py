@@ -55,7 +55,8 @@ def run(host: Host, identifier: str) -> Dict[str, Any]:
         if _is_for_others(change, known, step, heard):
             step = None
         if step is None:
-            host.system.sleep(SLOWLY if known.is_over and heard is None else POLL)
+            only_tells = known.is_over and heard is None and not member.awaits(change)
+            host.system.sleep(SLOWLY if only_tells else POLL)
         elif step == PROPOSE:
             did.append({"decision": propose(change, known)})
         else:

@@ -119,7 +119,7 @@ def as_found(pair: Pair) -> Iterator[None]:
     assert [one.truth() for one in pair.both] == before
     for one in pair.both:
         assert one.who_is_let_in() == {"modality", "root", "nobody"}
-    assert until(lambda: not listens(pair.pacs), timeout=20), "the anchor still answers"
+    assert until(lambda: not listens(pair.pacs), timeout=40), "the anchor still answers"
 
 
 def listens(one: Target) -> bool:

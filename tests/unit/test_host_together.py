@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.host import anchor, begin, decide, member, units, word
+from orchestrator.host import anchor, begin, decide, member, undo, units, word
 from orchestrator.host.diagnose import diagnose
 from orchestrator.host.host import Host
 from orchestrator.host.outcome import FailedError, RefusedError
@@ -195,6 +195,25 @@ def test_a_reversal_counts_once_the_anchor_has_it(pair: Pair) -> None:
     pair.forward("restore", "open")
     assert is_as_before(pair.pacs)
     assert is_as_before(pair.ris)
+
+
+def test_a_reversal_is_heard_soon_though_the_anchor_was_silent_before(pair: Pair) -> None:
+    pair.forward()
+    pair.decide(COMMIT)
+    pair.forward("open")
+    decide.reverse(Host(pair.ris), CHANGE, at=1, because="asked for")
+    decide.reverse(Host(pair.pacs), CHANGE, at=1, because="asked for")
+    pair.is_cut = True
+    real, naps = pair.ris.sleep, list[float]()
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        real(seconds)
+
+    pair.ris.sleep = nap  # type: ignore[method-assign]
+    with pytest.raises(Alone):
+        pair.watch(pair.ris, seconds=60)
+    assert max(naps) == undo.POLL
 
 
 def test_a_reversal_that_nobody_carries_out_is_on_both(pair: Pair) -> None:
