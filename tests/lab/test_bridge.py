@@ -70,9 +70,7 @@ def test_while_the_ris_is_away_nothing_is_accepted(hospital: Ris) -> None:
     assert bridge.order(hospital, "H-5", "CTHD") == "AA"
 
 
-@pytest.mark.parametrize(
-    "fault", ["worklist-dead", pytest.param("bridge-refused", marks=pytest.mark.full)]
-)
+@pytest.mark.parametrize("fault", [pytest.param(one, marks=pytest.mark.full) for one in BROKEN])
 def test_a_release_that_breaks_the_interfaces_is_put_back(fault: str, hospital: Ris) -> None:
     assert bridge.order(hospital, "H-6", "CTHD") == "AA"
     orders = [one["request"] for one in hospital.read()[2]]

@@ -32,7 +32,7 @@ BROKEN: dict[str, set[str]] = {
     "not-durable": {"orthanc-durable"},
     "names-garbled": {"retrieve-names"},
 }
-OFTEN = {"no-postgresql-plugin", "file-deleted"}
+OFTEN = {"no-postgresql-plugin"}
 
 
 @pytest.mark.parametrize("fault", some(BROKEN, OFTEN))
@@ -74,6 +74,7 @@ def test_a_good_release_is_committed_and_put_back_on_demand(pacs: Pacs, tmp_path
     pacs.assert_as_before()
 
 
+@pytest.mark.full
 def test_the_same_plan_is_not_run_twice(pacs: Pacs) -> None:
     plan = pacs.plan()
     assert pacs.wardship("run", plan).returncode == 0

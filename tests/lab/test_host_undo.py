@@ -49,6 +49,7 @@ def test_what_nobody_decides_is_put_back_and_opened(target: Target) -> None:
     assert unit == "inactive", "it watches over what is over"
 
 
+@pytest.mark.full
 def test_a_commit_that_nobody_opens_is_opened(target: Target) -> None:
     target.prepare(checks=CHECKS)
     target.forward()

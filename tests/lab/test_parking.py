@@ -78,6 +78,7 @@ def gaps(manifest: Path) -> list[float]:
     return closed
 
 
+@pytest.mark.full
 def test_a_change_that_commits_is_felt_by_no_modality(parked: Pacs, tmp_path: Path) -> None:
     pacs = parked
     with pacs.sending(tmp_path) as manifest:
