@@ -60,6 +60,7 @@ def test_a_migration_is_committed_and_put_back_on_demand(ris: Ris) -> None:
     ris.assert_as_before(before)
 
 
+@pytest.mark.full
 def test_a_migration_that_is_killed_is_put_back_and_never_resumed(ris: Ris) -> None:
     before = ris.read()
     plan = ris.plan()
