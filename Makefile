@@ -33,7 +33,7 @@ test: root venv ## Every test: check, then crash tests and tests on real hosts (
 	@echo "== crash and lab tests"
 	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=10 -m "not full" tests/crash tests/lab $(ALONE:%=--ignore=%)
 	@$(PYTEST) -v -m "not full" $(ALONE)
-	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule
+	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule BUT=gnuhealth_restore
 
 test-full: root venv ## Every test, and those that take minutes each (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
@@ -42,9 +42,9 @@ test-full: root venv ## Every test, and those that take minutes each (root, Debi
 	@$(PYTEST) -v $(ALONE)
 	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule
 
-molecule: root venv ## Each role on a real host: applied twice, verified; a change put back exactly
+molecule: root venv ## Each role on a real host: applied twice, verified; a change put back exactly (BUT= one)
 	@echo "== molecule"
-	@$(BIN)/python -m tests.molecule.run
+	@$(BIN)/python -m tests.molecule.run test --all $(BUT:%=--exclude %)
 
 check: venv ## What needs no root: lint, types, imports, unit, golden and command-line tests
 	@$(TOGETHER) $(CHECKS)

@@ -64,6 +64,7 @@ def test_a_change_commits_and_what_came_since_is_found_after_going_back(
     assert "in no index: /images/orthanc/" in told
 
 
+@pytest.mark.full
 def test_a_broken_release_is_put_back_and_nothing_is_lost(plain: Pacs, tmp_path: Path) -> None:
     plan = plain.plan()
     plain.break_("wrong-ae")

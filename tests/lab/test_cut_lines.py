@@ -137,6 +137,7 @@ def test_a_line_that_is_cut_between_the_decision_and_the_open_door_keeps_the_dec
     pacs.assert_committed()
 
 
+@pytest.mark.full
 def test_a_controller_that_lost_its_power_has_its_tunnels_again(pacs: Pacs) -> None:
     lab, address = pacs.demo.lab, ADDRESSES[pacs.host]
     assert pacs.wardship("survey").returncode == 0

@@ -18,8 +18,8 @@ from orchestrator.rollout.model import State
 from tests.lab.ward import Ward, lasted, wait_end, waited_for
 
 SEED = int(os.environ.get("WARDSHIP_SEED", "20261123"))
-#: All of them in ``make test-full``, the first few in ``make test``.
-MOMENTS, FEW = 50, 2
+#: All of them in ``make test-full``, the first in ``make test``.
+MOMENTS, FEW = 50, 1
 FAULT = "wrong-ae"
 #: A change that is put back takes longer than one that commits, by about this.
 LONGER = 1.5

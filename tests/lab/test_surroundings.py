@@ -28,7 +28,7 @@ RATE = "512kbit"
 DOOR_STAYS_OPEN = {"slow-link"}
 
 
-@pytest.mark.parametrize("fault", some(NAMED, {"storage-read-only"}))
+@pytest.mark.parametrize("fault", some(NAMED, set()))
 def test_what_is_lifted_in_time_is_put_back(fault: str, ready: Pacs, tmp_path: Path) -> None:
     plan = ready.plan()
     faults.break_(ready.run, fault, rate=RATE)
