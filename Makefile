@@ -33,6 +33,7 @@ test: root venv ## Every test: check, then crash tests and tests on real hosts (
 	@echo "== crash and lab tests"
 	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=10 -m "not full" tests/crash tests/lab $(ALONE:%=--ignore=%)
 	@$(PYTEST) -v -m "not full" $(ALONE)
+	@# The way back of a RIS takes minutes; that of its set is among the tests on real hosts.
 	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule BUT=gnuhealth_restore
 
 test-full: root venv ## Every test, and those that take minutes each (root, Debian 12)
