@@ -38,9 +38,17 @@ sys.path.insert(0, PROGRAM)
 marking = threading.Lock()
 
 def send(ae):
+    try:
+        send_all(ae)
+    except Exception as error:  # a scanner that only went away would look like one that is through
+        with marking:
+            mark(broken=ae, because=repr(error))
+        raise
+
+def send_all(ae):
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
-    from orchestrator.spool.client import leave_answers
+    from wardship_spool.client import leave_answers
     from pynetdicom import AE, build_context, evt
     from pynetdicom.dsutils import encode
     entity = AE(ae_title=ae)

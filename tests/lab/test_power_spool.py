@@ -17,7 +17,7 @@ import pytest
 
 from orchestrator.lab import power, writelog
 from tests.lab.recording import SEED, Recording, copy, record
-from tests.lab.spool_cycle import PLACE, install
+from tests.lab.spool_cycle import OBJECTS, PLACE, install
 
 MOMENTS = 30
 ALL_SENT = '"sent": true'
@@ -30,7 +30,9 @@ def recording(
     """One machine for each kind of file system that items may lie on."""
     directory = tmp_path_factory.mktemp("spool")
     try:
-        yield record(request.param, directory, install=install, until=ALL_SENT)
+        made = record(request.param, directory, install=install, until=ALL_SENT)
+        assert sum("uid" in mark for _, mark in made.marks) == OBJECTS
+        yield made
     finally:
         shutil.rmtree(directory)
 
