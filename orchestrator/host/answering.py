@@ -110,7 +110,7 @@ class _Server(socketserver.ThreadingTCPServer):
         finally:
             self._room.release()
 
-    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as inherited
         # Whoever is no member, or goes away, is not worth a word.
         with contextlib.suppress(FailedError, RefusedError, OSError):
             word.answer(request, self._key_of, self._hear)

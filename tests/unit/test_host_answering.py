@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-from pathlib import Path
 
 import pytest
 
@@ -28,14 +25,6 @@ from tests.fakes.pair import (
     is_new_and_open,
     phase,
 )
-
-
-@pytest.fixture
-def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    made = Pair(tmp_path)
-    monkeypatch.setattr(socket, "create_connection", made.connect)
-    return made
 
 
 def takes_leave(pair: Pair) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -29,14 +28,6 @@ from tests.fakes.pair import (
     document,
     is_new_and_open,
 )
-
-
-@pytest.fixture
-def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    made = Pair(tmp_path)
-    monkeypatch.setattr(socket, "create_connection", made.connect)
-    return made
 
 
 @pytest.fixture
