@@ -17,10 +17,10 @@ TOGETHER = $(MAKE) --no-print-directory --keep-going --output-sync=target \
 
 # Tests on real hosts mostly wait: two hospitals at once, each file's tests on one of them.
 SIDE_BY_SIDE := -n 2 --dist loadfile
-# It emulates a processor, which leaves none for others and wants one for itself.
-ALONE := tests/lab/test_power_loss.py tests/lab/test_power_spool.py
+# They emulate a processor and keep one busy: not beside two hospitals, but Molecule's one.
+POWER := tests/lab/test_power_loss.py tests/lab/test_power_spool.py
 
-.PHONY: help demo test test-full molecule bench check $(CHECKS) venv root lock wheel clean
+.PHONY: help demo test test-full power molecule bench check $(CHECKS) venv root lock wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,17 +31,19 @@ demo: root venv ## Two hospitals on this machine, and the main job on them (root
 test: root venv ## Every test: check, then crash tests and tests on real hosts (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
 	@echo "== crash and lab tests"
-	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=10 -m "not full" tests/crash tests/lab $(ALONE:%=--ignore=%)
-	@$(PYTEST) -v -m "not full" $(ALONE)
+	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=20 -m "not full" tests/crash tests/lab $(POWER:%=--ignore=%)
 	@# The way back of a RIS takes minutes; that of its set is among the tests on real hosts.
-	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule BUT=gnuhealth_restore
+	@$(TOGETHER) power molecule WHICH="not full" BUT=gnuhealth_restore
 
 test-full: root venv ## Every test, and those that take minutes each (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
 	@echo "== crash and lab tests, in full"
-	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=20 tests/crash tests/lab $(ALONE:%=--ignore=%)
-	@$(PYTEST) -v $(ALONE)
-	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule
+	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=20 tests/crash tests/lab $(POWER:%=--ignore=%)
+	@$(TOGETHER) power molecule
+
+power: root venv ## The power cut at moments of a change and of a spool, on an emulated machine (WHICH= a marker)
+	@echo "== power cuts"
+	@$(PYTEST) -v -m "$(WHICH)" $(POWER)
 
 molecule: root venv ## Each role on a real host: applied twice, verified; a change put back exactly (BUT= one)
 	@echo "== molecule"

@@ -95,7 +95,7 @@ def test_both_go_to_their_new_releases_together_and_back(both: Both, tmp_path: P
     both.assert_as_before(before)
 
 
-@pytest.mark.parametrize("fault", some(BROKEN, {"pacs no-postgresql-plugin"}))
+@pytest.mark.parametrize("fault", some(BROKEN, set()))
 def test_what_breaks_one_puts_both_back(fault: str, both: Both, tmp_path: Path) -> None:
     before = both.ris.read()
     plan = both.pacs.plan()
