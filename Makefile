@@ -17,7 +17,7 @@ TOGETHER = $(MAKE) --no-print-directory --keep-going --output-sync=target \
 
 # Tests on real hosts mostly wait: two hospitals at once, each file's tests on one of them.
 SIDE_BY_SIDE := -n 2 --dist loadfile
-# They emulate a processor and keep one busy: not beside two hospitals, but Molecule's one.
+# They emulate a processor, which leaves none for others and wants one for itself.
 POWER := tests/lab/test_power_loss.py tests/lab/test_power_spool.py
 
 .PHONY: help demo test test-full power molecule bench check $(CHECKS) venv root lock wheel clean
@@ -33,13 +33,15 @@ test: root venv ## Every test: check, then crash tests and tests on real hosts (
 	@echo "== crash and lab tests"
 	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=20 -m "not full" tests/crash tests/lab $(POWER:%=--ignore=%)
 	@# The way back of a RIS takes minutes; that of its set is among the tests on real hosts.
-	@$(TOGETHER) power molecule WHICH="not full" BUT=gnuhealth_restore
+	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule BUT=gnuhealth_restore
+	@$(MAKE) --no-print-directory VENV_IS_READY=1 power WHICH="not full"
 
 test-full: root venv ## Every test, and those that take minutes each (root, Debian 12)
 	@$(TOGETHER) $(CHECKS)
 	@echo "== crash and lab tests, in full"
 	@$(PYTEST) $(SIDE_BY_SIDE) -v --durations=20 tests/crash tests/lab $(POWER:%=--ignore=%)
-	@$(TOGETHER) power molecule
+	@$(MAKE) --no-print-directory VENV_IS_READY=1 molecule
+	@$(MAKE) --no-print-directory VENV_IS_READY=1 power
 
 power: root venv ## The power cut at moments of a change and of a spool, on an emulated machine (WHICH= a marker)
 	@echo "== power cuts"

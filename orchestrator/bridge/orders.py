@@ -12,9 +12,8 @@ from functools import partial
 from typing import Any
 
 from .order_message import CANCELLED, CANCELLED_HERE, NEW, Order
-from .patients import ORDER
 from .refusal import NotTakenError, missing
-from .ris import Ris, as_moment
+from .ris import ORDER, Ris, as_moment
 from .segments import NULL
 
 DONE = "done"

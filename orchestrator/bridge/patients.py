@@ -7,12 +7,12 @@ from datetime import date
 from typing import Any
 
 from .refusal import NotTakenError, missing
-from .ris import ANY, Ris, as_day
+from .ris import ANY, ORDER, Ris, as_day
 from .ris import day as day_of
 from .segments import NULL, Segment, day, require_plain
 
 PERSON, PATIENT = "party.party", "gnuhealth.patient"
-ORDER, RESULT = "gnuhealth.imaging.test.request", "gnuhealth.imaging.test.result"
+RESULT = "gnuhealth.imaging.test.result"
 #: HL7 table 0001, as GNU Health says it.
 GENDERS = {"F": "f", "M": "m", "O": "other", "A": "other", "N": "nd", "U": "u"}
 #: The kind of identifier that is a hospital's number (HL7 table 0203), or of no kind.

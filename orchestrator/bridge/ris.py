@@ -15,6 +15,9 @@ from orchestrator.wire.tryton import Domain, Record, TrytonClient
 from .refusal import NotNowError
 from .settings import Ris as Where
 
+ORDER = "gnuhealth.imaging.test.request"
+#: The number of an order's study, where modules of GNU Health give one.
+STUDY = "merge_id"
 #: GNU Health 4 is on Tryton 6, and calls the person of a patient ``name``; 5 is on Tryton 7.
 FIRST_WITH_PARTY = 7
 UNAUTHORIZED = 401
@@ -40,6 +43,14 @@ class Ris:
         with _as_told():
             series = int(self._client.version().partition(".")[0])
         return "party" if series >= FIRST_WITH_PARTY else "name"
+
+    def numbers_studies(self) -> bool:
+        """Whether orders have a study number of the RIS's own; asked anew, a change may bring it.
+
+        Raises:
+            NotNowError: the RIS does not say it.
+        """
+        return STUDY in self.call(ORDER, "fields_get", [STUDY])
 
     def call(self, model: str, method: str, *arguments: Any) -> Any:
         """A method of a model.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmwrite
+from pydicom.config import IGNORE
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.sequence import Sequence
@@ -24,8 +25,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from .order_message import LONGEST
 from .orders import is_cancelled
-from .patients import ORDER
-from .ris import Ris, as_moment, day, moment
+from .ris import ORDER, STUDY, Ris, as_moment, day, moment
 from .settings import Settings, Station, Worklist
 
 #: PS3.4 table K.5.
@@ -49,6 +49,8 @@ class Exporter:
         self._worklist = worklist
         #: Order numbers that two patients have; none of them is on the worklist.
         self.shared: list[str] = []
+        #: The RIS's study number → the one order that has it.
+        self._whose: dict[str, int] = {}
 
     def export(self) -> int:
         """Bring the files to what the RIS says; how many there are now.
@@ -77,14 +79,17 @@ class Exporter:
         person = f"patient.{self._ris.person}"
         of_person = [f"{person}.{name}" for name in ("ref", "name", "lastname", "gender", "dob")]
         fields = ["request", "request_line", "create_date", "date", "urgent", "comment", "patient"]
+        fields += [STUDY] if self._ris.numbers_studies() else []
         others = ["requested_test.code", "requested_test.name", "doctor.rec_name"]
         found = self._ris.search(ORDER, [*fields, *of_person, *others], self._current())
-        once = self._first_of_their_numbers(found)
+        once, studies = self._first_of_their_numbers(found), self._own_studies(found)
         for order in found:
             if is_cancelled(order) or order["id"] not in once:
                 continue
+            study = studies.get(order["id"]) or self._study(order)
             for station in self._stations(order):
-                content = self._file(order, order["patient."][f"{self._ris.person}."], station)
+                person = order["patient."][f"{self._ris.person}."]
+                content = self._file(order, person, station, study)
                 yield f"{order['id']}-{station.ae_title}{SUFFIX}", content
 
     def _first_of_their_numbers(self, found: list[dict[str, Any]]) -> set[int]:
@@ -108,6 +113,22 @@ class Exporter:
             if number not in self.shared
         }
 
+    def _own_studies(self, found: list[dict[str, Any]]) -> dict[int, UID]:
+        """Order → the study number that the RIS itself gave it, by which it finds the images again.
+
+        Of several orders with one number (a copy of an order has its number; a module that is
+        activated gives all orders one) it is the oldest's, as it was when it was first asked.
+        """
+        for number in {str(one[STUDY]) for one in found if one.get(STUDY)} - self._whose.keys():
+            for one in self._ris.search(ORDER, ["id"], [[STUDY, "=", number]], limit=1):
+                self._whose[number] = int(one["id"])
+        given = {one["id"]: UID(one[STUDY], IGNORE) for one in found if one.get(STUDY)}
+        return {
+            order: study
+            for order, study in given.items()
+            if study.is_valid and self._whose.get(study) == order
+        }
+
     def _current(self) -> list[Any]:
         now = datetime.now(UTC)
         since = as_moment(now - timedelta(days=self._worklist.days_back))
@@ -126,7 +147,9 @@ class Exporter:
             return [Station(VERIFIER, "OT", frozenset())]
         return [one for one in self._worklist.stations if code in one.tests]
 
-    def _file(self, order: dict[str, Any], person: dict[str, Any], station: Station) -> bytes:
+    def _file(
+        self, order: dict[str, Any], person: dict[str, Any], station: Station, study: UID
+    ) -> bytes:
         at = moment(order["date"]).astimezone(self._settings.timezone)
         what = _text(order["requested_test."]["name"])[:64]
         entry, step = Dataset(), Dataset()
@@ -139,7 +162,7 @@ class Exporter:
         entry.PatientID = _text(person["ref"])
         entry.PatientBirthDate = _date(day(person["dob"]))
         entry.PatientSex = GENDERS.get(person["gender"], "")
-        entry.StudyInstanceUID = self._study(order)
+        entry.StudyInstanceUID = study
         entry.RequestingPhysician = _text((order.get("doctor.") or {}).get("rec_name"), "^=")[:64]
         entry.RequestedProcedureDescription = what
         entry.RequestedProcedureID = str(order["id"])
@@ -155,7 +178,7 @@ class Exporter:
         return _as_file(entry)
 
     def _study(self, order: dict[str, Any]) -> UID:
-        """The same for the same order of the same hospital, also after a change or a restore.
+        """Ours: the same for the same order of the same hospital, also after a change or a restore.
 
         With the moment at which it was made: after a reversal the RIS gives a number again.
         """

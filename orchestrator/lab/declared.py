@@ -91,7 +91,7 @@ class Declared:
             "hl7": {"port": ris.HL7_PORT},
             "dicom": {"ae_title": ris.WORKLIST, "port": ris.WORKLIST_PORT},
             "settings": {
-                "gnuhealth_modules": ["health", "health_imaging", "health_orthanc"],
+                "gnuhealth_modules": list(ris.MODULES),
                 "gnuhealth_hl7_doctor": ris.DOCTOR,
                 "gnuhealth_hl7_authority": ris.AUTHORITY,
                 "gnuhealth_stations": dict(ris.STATIONS),

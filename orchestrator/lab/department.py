@@ -11,8 +11,11 @@ from orchestrator.lab.demo import Demo
 from orchestrator.lab.fleet_files import write_fleet
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.model import DEFAULT_HOSTS
+from orchestrator.lab.provision import WEB_USER
 from orchestrator.lab.radiology import Radiology
+from orchestrator.lab.ris import Linked
 
+WEB_PORT = 8042
 #: The PACS of the hospital that has a RIS.
 PACS_HOST = DEFAULT_HOSTS[0]
 #: What is ordered of each.
@@ -39,7 +42,9 @@ class Department:
             LabError: the lab could not be made.
         """
         self.demo.up((PACS_HOST,))
-        self.radiology.up()
+        url = f"http://{PACS_HOST.address}:{WEB_PORT}"
+        password = self.demo.hospital(PACS_HOST.name).web_password
+        self.radiology.up(pacs=Linked(url, WEB_USER, password))
         cache = self.lab.cache
         releases = {
             artifacts.PRODUCT: artifacts.bundles(cache=cache, say=self._say),

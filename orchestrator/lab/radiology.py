@@ -28,7 +28,7 @@ from orchestrator.lab.ris import RisHospital
 FOUND = "4.4.1"
 FACILITY, TITLE, COUNTRY, TIMEZONE = "hospital-a", "Hospital A", "SZ", "Africa/Mbabane"
 #: Raised when the hospital changes, so that one from before is not taken for it.
-_EDITION = "2"
+_EDITION = "3"
 _ADDRESS = str(RIS_HOST.address)
 _HOST = RIS_HOST.name
 
@@ -66,15 +66,17 @@ class Radiology:
             kept.write_text(json.dumps([secrets.token_hex(12) for _ in range(4)]))
         return RisHospital(TITLE, *json.loads(kept.read_text()))
 
-    def up(self, *, release: str = "5.0.6") -> Fleet:
+    def up(self, *, release: str = "5.0.6", pacs: ris.Linked | None = None) -> Fleet:
         """Everything from nothing, or what is missing of it; ``release`` is what is mandated.
+
+        ``pacs``: what a RIS that is made now asks for images.
 
         Raises:
             LabError: the lab could not be made.
         """
         releases = gnuhealth.bundles(cache=self.lab.cache, say=self._say)
         self.lab.up((RIS_HOST,))
-        self._found(releases[FOUND])
+        self._found(releases[FOUND], pacs)
         product = gnuhealth.PRODUCT
         return write_fleet(
             self.fleet_directory, [self.declared()], releases={product: releases},
@@ -94,7 +96,7 @@ class Radiology:
         self.lab.reset(_HOST)
         self._boot()
 
-    def _found(self, release: Bundle) -> None:
+    def _found(self, release: Bundle, pacs: ris.Linked | None) -> None:
         """Make the RIS and freeze it, unless that was done to the end before."""
         done = self.lab.home / "hosts" / f"{_HOST}.found"
         if done.exists() and done.read_text() != _EDITION:
@@ -107,6 +109,8 @@ class Radiology:
         filled = self._filled(release)
         self._say(f"{_HOST}: provisioning GNU Health {release.version} with its records")
         ris.provision(self.run, self.hospital, release, dump=filled)
+        if pacs:
+            ris.link(self.run, pacs)
         self.lab.stop(_HOST)
         self.lab.freeze(_HOST)
         done.write_text(_EDITION)

@@ -31,6 +31,8 @@ STATIONS = {
     "CR1": {"modality": "CR", "tests": ["CRTHX"]},
 }
 DOCTOR, AUTHORITY = "LAB-1", "H"
+#: What is ordered with 5.0: with the last of them it knows the study numbers that 4.4 gave orders.
+MODULES = ("health", "health_imaging", "health_orthanc", "health_imaging_worklist")
 _READY_SECONDS = 120.0
 
 
@@ -56,6 +58,20 @@ class RisHospital:
         ):
             if not (password.isascii() and password.isalnum()):
                 raise ValueError("a lab password has letters and digits only")
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A PACS that the RIS asks for images, and the RIS's account there."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+
+
+def link(run: Run, to: Linked) -> None:
+    """Have the RIS know a PACS, as people enter it."""
+    psql(run, _LINK.format(url=to.url, user=to.user, password=to.password))
 
 
 def provision(run: Run, hospital: RisHospital, release: Bundle, *, dump: Path | None) -> None:
@@ -140,6 +156,12 @@ TimeoutStopSec=60
 
 [Install]
 WantedBy=multi-user.target
+"""
+
+_LINK = """
+insert into gnuhealth_orthanc_config
+    (label, domain, "user", password, validated, create_uid, create_date)
+values ('PACS', '{url}', '{user}', '{password}', true, 1, now());
 """
 
 _CLEAR = f"""

@@ -46,7 +46,7 @@ def misname(host: Host, _: Settings) -> None:
 
 
 def wrong_password(host: Host, _: Settings) -> None:
-    host.edit("PostgreSQL", lambda settings: settings["PostgreSQL"].update(Password="expired"))  # noqa: S106
+    host.edit("PostgreSQL", lambda settings: settings["PostgreSQL"].update(Password="expired"))  # noqa: S106 - a fault
 
 
 def wrong_ae(host: Host, _: Settings) -> None:

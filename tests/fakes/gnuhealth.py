@@ -19,6 +19,8 @@ PARTY, PATIENT = "party.party", "gnuhealth.patient"
 ORDER, RESULT = "gnuhealth.imaging.test.request", "gnuhealth.imaging.test.result"
 TEST, DOCTOR = "gnuhealth.imaging.test", "gnuhealth.healthprofessional"
 EVALUATION = "gnuhealth.patient.evaluation"
+#: The number of an order's study, and what each begins with.
+STUDY, STUDIES = "merge_id", "1.2.836.0.1.3240043.7.198."
 USER, PASSWORD = "bridge", "synthetic"
 Record = dict[str, Any]
 
@@ -39,6 +41,8 @@ class FakeGnuHealth:
     called: list[str] = field(default_factory=list)
     #: Raised by the named method once, before (False) or after (True) it was done.
     breaks: dict[str, bool] = field(default_factory=dict)
+    #: Whether the modules are there that give an order's study its number.
+    numbers_studies: bool = False
     port: int = 0
     #: Log-ins that were refused.
     refused: int = 0
@@ -134,7 +138,7 @@ class FakeGnuHealth:
         what = f"{model}.{name}"
         if what == "res.user.get_preferences":
             return {"language": "en"}
-        if name not in ("search_read", "search_count"):
+        if name not in ("search_read", "search_count", "fields_get"):
             self.called.append(what)
         is_after = self.breaks.pop(what, None)
         if is_after is False:
@@ -143,6 +147,12 @@ class FakeGnuHealth:
         if is_after:
             raise RefusedError("broken")
         return result
+
+    def _fields_get(self, model: str, names: list[str]) -> Record:
+        """Of those that are there; others are passed over."""
+        self._require(model == ORDER, f"no model {model}")
+        there = ["request", "patient", *([STUDY] if self.numbers_studies else [])]
+        return {name: {"type": "char"} for name in names if name in there}
 
     def _search_count(self, model: str, domain: list[Any]) -> int:
         return len(self._search(model, domain))
@@ -166,6 +176,8 @@ class FakeGnuHealth:
             elif model == ORDER:
                 line = f"{values['request']}-01-01"
                 values |= {"state": "draft", "request_line": line, "create_date": {"second": 0}}
+                if self.numbers_studies:
+                    values[STUDY] = f"{STUDIES}{len(self.records[ORDER]) + 1}"
             made.append(self.add(model, **values))
         return made
 
@@ -211,6 +223,8 @@ class FakeGnuHealth:
     def _value(self, model: str, one: Record, name: str) -> Any:
         if model == PATIENT and name in ("name", "party"):
             self._require(name == self.person_field, f"no field {name}")
+        if name == STUDY:
+            self._require(self.numbers_studies, f"no field {name}")
         return one.get(name)
 
     def _read(self, model: str, one: Record, names: list[str]) -> Record:

@@ -33,6 +33,7 @@ print(*mllp.answered((sys.argv[1], int(sys.argv[2])), sys.stdin.buffer.read(), t
 NAME = "Tšhupo^Þórunn"
 #: An accession number in what DCMTK prints of an answer.
 FOUND = re.compile(r"\(0008,0050\) SH \[([^\]]*?) *\]")
+STUDY = re.compile(r"\(0020,000d\) UI \[([^\]]*?)\]")
 
 
 def send(ris: Ris, kind: str, *segments: str, control: str = "1") -> str:
@@ -57,7 +58,20 @@ def order(ris: Ris, number: str, test: str, *, patient: str = "HIS-1") -> str:
 
 def worklist(ris: Ris, station: str, *, port: int = WORKLIST_PORT, at: str = "") -> list[str]:
     """Accession numbers that DCMTK's findscu gets for a station."""
-    keys = ["0008,0050", "0010,0010", f"0040,0100[0].0040,0001={station}"]
+    told = _listed(ris, station, port=port, at=at)
+    found = sorted(each for each in FOUND.findall(told) if each)
+    assert not found or NAME in told, told
+    return found
+
+
+def studies(ris: Ris, station: str) -> dict[str, str]:
+    """The study number of each order on a station's worklist."""
+    told = _listed(ris, station)
+    return dict(zip(FOUND.findall(told), STUDY.findall(told), strict=True))
+
+
+def _listed(ris: Ris, station: str, *, port: int = WORKLIST_PORT, at: str = "") -> str:
+    keys = ["0008,0050", "0010,0010", "0020,000d", f"0040,0100[0].0040,0001={station}"]
     asked = [word for key in keys for word in ("-k", key)]
     where = [at or str(RIS_HOST.address), str(port)]
     words = [FINDSCU, "-W", "-aet", station, "-aec", WORKLIST, *asked, *where]
@@ -66,9 +80,7 @@ def worklist(ris: Ris, station: str, *, port: int = WORKLIST_PORT, at: str = "")
     )
     told = done.stdout + done.stderr
     assert done.returncode == 0, told
-    found = sorted(each for each in FOUND.findall(told) if each)
-    assert not found or NAME in told, told
-    return found
+    return told
 
 
 def wait_for_worklist(ris: Ris, station: str, wanted: list[str], **where: str | int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import LabError
 from orchestrator.lab import power, writelog
 from orchestrator.lab.image import base_image
 from orchestrator.lab.kernel import kernel
@@ -60,6 +61,9 @@ def record(root: str, directory: Path, *, install: Callable[[Path], None], until
         machine.wait_for(
             lambda said: until in said or '"broken"' in said, what=until, seconds=PATIENCE
         )
+    except LabError as error:
+        error.add_note(error.hint)  # its last words
+        raise
     finally:
         machine.pull_plug()
     disk.unlink()

@@ -40,6 +40,7 @@ def delete_a_study(plain: Pacs) -> None:
     rest.post(f"/studies/{deleted}", b"", method="DELETE")
 
 
+@pytest.mark.full
 def test_a_change_commits_and_what_came_since_is_found_after_going_back(
     plain: Pacs, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.lab.department import PACS_HOST, Department
 from orchestrator.lab.hospital import Lab
 from orchestrator.rollout.model import State
-from tests.lab import bridge
+from tests.lab import bridge, images
 from tests.lab.controlled import CACHE, LABS, Controlled, lab_name, wait_for
 from tests.lab.pacs import Pacs
 from tests.lab.ris import Ris
@@ -75,6 +75,10 @@ def both(hospital: Both) -> Both:
 
 def test_both_go_to_their_new_releases_together_and_back(both: Both, tmp_path: Path) -> None:
     before = both.ris.read()
+    requested = next(one["request"] for one in before[2] if one["request"])
+    study = images.study_number(both.ris, requested)
+    images.send(both.pacs, study)
+    assert images.fetched(both.ris, study) == [requested]
     planned = json.loads(both.pacs.wardship("plan", "--json").stdout)
     (one_set,) = planned["change_sets"]
     assert [host["host"] for host in one_set["hosts"]] == ["pacs-a", "ris-a"]
@@ -86,6 +90,11 @@ def test_both_go_to_their_new_releases_together_and_back(both: Both, tmp_path: P
     both.ris.assert_serves("5.0.6")
     assert bridge.order(both.ris, "H-1", "CTHD") == "AA"
     bridge.wait_for_worklist(both.ris, "CT1", ["H-1"])
+    images.pass_over(both.pacs, both.ris)
+    new = bridge.studies(both.ris, "CT1")["H-1"]
+    assert new == images.study_number(both.ris, "H-1")
+    images.send(both.pacs, new)
+    assert images.fetched(both.ris, new) == ["H-1"]
     (tmp_path / "later").mkdir()
     with both.pacs.sending(tmp_path / "later"):
         accepted = f"/var/lib/wardship/changes/{record.change_set.id}/written-accepted"
@@ -93,6 +102,7 @@ def test_both_go_to_their_new_releases_together_and_back(both: Both, tmp_path: P
         back = both.pacs.wardship("restore", record.change_set.id, "--reason", "they ask for it")
         assert back.returncode == 0, back.stdout + back.stderr
     both.assert_as_before(before)
+    assert images.fetched(both.ris, study) == [requested]
 
 
 @pytest.mark.parametrize("fault", some(BROKEN, set()))

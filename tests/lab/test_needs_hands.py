@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.lab import faults
 from orchestrator.rollout.model import State
 from tests.lab.pacs import Pacs
@@ -49,6 +51,7 @@ def test_a_restore_that_fails_needs_hands_and_is_cleared_only_when_it_is_well(
     pacs.assert_as_before()
 
 
+@pytest.mark.full
 def test_a_hospital_that_a_person_has_mended_is_cleared_after_it_verifies(
     pacs: Pacs, tmp_path: Path
 ) -> None:

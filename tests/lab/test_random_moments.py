@@ -18,8 +18,7 @@ from orchestrator.rollout.model import State
 from tests.lab.ward import Ward, lasted, wait_end, waited_for
 
 SEED = int(os.environ.get("WARDSHIP_SEED", "20261123"))
-#: All of them in ``make test-full``, the first in ``make test``.
-MOMENTS, FEW = 50, 1
+MOMENTS = 50
 FAULT = "wrong-ae"
 #: A change that is put back takes longer than one that commits, by about this.
 LONGER = 1.5
@@ -34,10 +33,8 @@ def seconds(ward: Ward) -> float:
     return took
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [pytest.param(n, marks=[pytest.mark.full] if n >= FEW else []) for n in range(MOMENTS)],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("moment", range(MOMENTS))
 def test_a_change_cut_off_at_any_moment_comes_to_an_end_and_loses_nothing(
     moment: int, ward: Ward, seconds: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from orchestrator.rollout.model import State
 from tests.lab.controlled import PROGRAM, wait_for
 from tests.lab.pacs import Pacs
@@ -45,6 +47,7 @@ def test_a_woken_controller_is_refused_and_the_host_does_not_change_any_more(
     ), "the woken controller wrote into the journal"
 
 
+@pytest.mark.full
 def test_the_host_itself_refuses_an_old_epoch(pacs: Pacs) -> None:
     assert pacs.wardship("run", pacs.plan()).returncode == 0
     change = pacs.the_record().change_set.id

@@ -13,7 +13,7 @@ from orchestrator.bridge.refusal import NotNowError
 from orchestrator.bridge.ris import Ris
 from orchestrator.bridge.settings import Settings, Station, Worklist
 from orchestrator.bridge.worklist import Exporter
-from tests.fakes.gnuhealth import ORDER, PARTY
+from tests.fakes.gnuhealth import ORDER, PARTY, STUDIES, STUDY
 from tests.unit.bridge_scene import PID, ZONE, Scene, scene
 
 STATIONS = (
@@ -77,6 +77,56 @@ def test_a_study_keeps_its_uid_and_no_other_has_it(here: Scene, tmp_path: Path) 
     again = {e.AccessionNumber: e.StudyInstanceUID for e in entries(tmp_path).values()}
     assert again == uids
     assert len(set(uids.values())) == 2
+
+
+def test_a_study_has_the_number_by_which_the_ris_finds_its_images(
+    beside: Scene, tmp_path: Path
+) -> None:
+    to_disk = exporter(beside, tmp_path)
+    beside.order(TODAY)  # from before the RIS gave such numbers
+    to_disk.export()
+    (before,) = studies(tmp_path)["H-1"]
+    beside.ris.numbers_studies = True
+    beside.ris.sessions.clear()
+    beside.order(TODAY, ("H-1", "H-2"))
+    to_disk.export()
+    assert studies(tmp_path) == {"H-1": {before}, "H-2": {f"{STUDIES}2"}}
+
+
+def test_the_number_of_a_copied_order_stays_with_the_first(here: Scene, tmp_path: Path) -> None:
+    here.ris.numbers_studies = True
+    here.order(TODAY)
+    here.order(TODAY, ("H-1", "H-2"))
+    here.ris.of(ORDER)[1][STUDY] = f"{STUDIES}1"
+    to_disk = exporter(here, tmp_path)
+    to_disk.export()
+    found = studies(tmp_path)
+    assert found["H-1"] == {f"{STUDIES}1"}
+    (other,) = found["H-2"]
+    assert other.startswith("2.25.")
+    del here.ris.records[ORDER][1]
+    to_disk.export()
+    assert studies(tmp_path) == {"H-2": {other}}, "the number of another's images was given on"
+
+
+@pytest.mark.parametrize("number", ["", "1.2.x", "1" * 65])
+def test_what_is_no_uid_is_not_given_to_a_modality(
+    here: Scene, tmp_path: Path, number: str
+) -> None:
+    here.ris.numbers_studies = True
+    here.order(TODAY)
+    here.ris.of(ORDER)[0][STUDY] = number
+    exporter(here, tmp_path).export()
+    (made,) = studies(tmp_path)["H-1"]
+    assert made.startswith("2.25.")
+
+
+def studies(of: Path) -> dict[str, set[str]]:
+    """The study numbers on the worklist, by order."""
+    found: dict[str, set[str]] = {}
+    for entry in entries(of).values():
+        found.setdefault(entry.AccessionNumber, set()).add(str(entry.StudyInstanceUID))
+    return found
 
 
 @pytest.mark.parametrize("why", ["cancelled", "done", "long past", "far ahead", "no station"])

@@ -26,6 +26,8 @@ author: [wardship]
 #: Groups of GNU Health's own that may make patients, and orders.
 GROUPS = {"Health Front Desk", "Health Imaging"}
 SCRIPTS = ("stop", "migrate", "start", "census", "forget", "carry", "diagnose", "accounts")
+#: Series of releases → the module that gives orders' studies their numbers.
+NUMBERS = {"4.4": "health_orthanc", "5.0": "health_imaging_worklist"}
 
 
 def staged(given):
@@ -86,6 +88,26 @@ def modules_are_known(given):
     for name in product.psql(given["names"], asked).split():
         if name not in ("ir", "res") and not (there / "modules" / name / "tryton.cfg").is_file():
             yield f"the module {name} is activated, and release {given['to_release']} has none"
+
+
+def images_stay_at_their_orders(given):
+    """The new release knows the numbers by which GNU Health finds the images of an order."""
+    names, release = given["names"], given["to_release"]
+    asked = (
+        "select count(*) from information_schema.columns where table_schema = 'public' "
+        "and table_name = 'gnuhealth_imaging_test_request' and column_name = 'merge_id'"
+    )
+    if product.psql(names, asked).strip() == "0":
+        return
+    activated = product.psql(names, "select name from ir_module where state = 'activated'").split()
+    module = NUMBERS.get(product.series_of(release))
+    if module is None:
+        yield f"orders have study numbers, and which module of {release} knows them is not known"
+    elif module not in (*activated, *names["modules"]):
+        yield (
+            f"orders have study numbers, by which GNU Health finds their images, and {release} "
+            f"knows these by {module} alone: declare it under gnuhealth_modules"
+        )
 
 
 def records_can_be_counted(given):
@@ -175,6 +197,7 @@ RULES = (
     nothing_else_goes_back,
     database_is_whole,
     modules_are_known,
+    images_stay_at_their_orders,
     records_can_be_counted,
     bridge_can_run,
     nobody_else_is_connected,
