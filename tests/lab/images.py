@@ -50,8 +50,13 @@ def pass_over(pacs: Pacs, ris: Ris) -> None:
 
 
 def fetched(ris: Ris, study: str) -> list[str]:
-    """Have GNU Health fetch what is new, and see which of its own orders have this study."""
+    """Have GNU Health fetch what is new; the orders at which it has this study then."""
     return list(_people(ris, "fetch", study))
+
+
+def at_orders(ris: Ris, study: str) -> list[str]:
+    """The orders at which GNU Health has this study."""
+    return list(_people(ris, "look", study))
 
 
 def _people(ris: Ris, *words: str) -> Any:
@@ -97,7 +102,8 @@ def people(url: str, verb: str, what: str) -> Any:
         if verb == "number":
             (order,) = ris.search(ORDER, ["merge_id"], domain=[["request", "=", what]])
             return order["merge_id"]
-        ris.fetch()
+        if verb == "fetch":
+            ris.fetch()
         return ris.orders(what)
 
 

@@ -102,7 +102,7 @@ def test_both_go_to_their_new_releases_together_and_back(both: Both, tmp_path: P
         back = both.pacs.wardship("restore", record.change_set.id, "--reason", "they ask for it")
         assert back.returncode == 0, back.stdout + back.stderr
     both.assert_as_before(before)
-    assert images.fetched(both.ris, study) == [requested]
+    assert images.at_orders(both.ris, study) == [requested]
 
 
 @pytest.mark.parametrize("fault", some(BROKEN, set()))
