@@ -121,6 +121,7 @@ def test_a_commit_whose_controller_is_gone_is_opened_by_its_host(
     pacs.assert_committed()
 
 
+@pytest.mark.full
 def test_a_line_that_is_cut_between_the_decision_and_the_open_door_keeps_the_decision(
     impatient: Pacs, tmp_path: Path
 ) -> None:
