@@ -33,7 +33,8 @@ print(*mllp.answered((sys.argv[1], int(sys.argv[2])), sys.stdin.buffer.read(), t
 NAME = "Tšhupo^Þórunn"
 #: An accession number in what DCMTK prints of an answer.
 FOUND = re.compile(r"\(0008,0050\) SH \[([^\]]*?) *\]")
-STUDY = re.compile(r"\(0020,000d\) UI \[([^\]]*?)\]")
+#: And its study number; one of odd length is padded (PS3.5 section 6.2).
+STUDY = re.compile(r"\(0020,000d\) UI \[([\d.]+)\x00?\]")
 
 
 def send(ris: Ris, kind: str, *segments: str, control: str = "1") -> str:
