@@ -27,7 +27,7 @@ SEEN = "update gnuhealth_orthanc_config set last_changed_index = {last};"
 
 
 def study_number(ris: Ris, order: str) -> str:
-    """The number that GNU Health gave the study of an order (of this id, or request number)."""
+    """The number that GNU Health gave the study of an order (by its request number)."""
     return str(_people(ris, "number", order))
 
 
@@ -50,12 +50,12 @@ def pass_over(pacs: Pacs, ris: Ris) -> None:
 
 
 def fetched(ris: Ris, study: str) -> list[str]:
-    """Have GNU Health fetch what is new; the orders at which it has this study then."""
+    """Have GNU Health fetch what is new; the orders under whose number it has this study then."""
     return list(_people(ris, "fetch", study))
 
 
 def at_orders(ris: Ris, study: str) -> list[str]:
-    """The orders at which GNU Health has this study."""
+    """The orders under whose number GNU Health has this study."""
     return list(_people(ris, "look", study))
 
 
