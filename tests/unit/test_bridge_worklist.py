@@ -133,7 +133,7 @@ def studies(of: Path) -> dict[str, set[str]]:
 def test_what_is_not_to_be_made_now_is_not_on_it(here: Scene, tmp_path: Path, why: str) -> None:
     here.order(TODAY)
     (order,) = here.ris.of(ORDER)
-    moved = {"long past": -3, "far ahead": 8}.get(why)
+    moved = {"long past": -4, "far ahead": 8}.get(why)
     if why == "cancelled":
         here.answer("ORM^O01", PID, "ORC|CA|H-1")
     elif why == "done":
