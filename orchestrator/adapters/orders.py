@@ -92,4 +92,6 @@ def _alone(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
         "door": {"tcp": list(host.door_tcp), "verifier_uid": 0, "users": list(host.door_users)},
         "limits": {**host.limits.model_dump(), "checks": change_set.verify.limit_seconds},
         "settings": {},
-    } | ({"parking": host.parking.model_dump()} if host.parking else {})
+        **({"parking": host.parking.model_dump()} if host.parking else {}),
+        **({"databases": [one.model_dump() for one in host.databases]} if host.databases else {}),
+    }

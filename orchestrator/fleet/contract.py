@@ -125,6 +125,15 @@ def _state(roles: Path, name: str, role: Role) -> Iterator[Problem]:
         if inside := [volume for volume in volumes if volume in (path, *path.parents)]:
             text = f"{path} lies in the volume {inside[0]}, expected paths outside of volumes"
             yield document.problem(("state", "paths", index), text)
+    names = [volume.name for volume in role.state.volumes]
+    for index, database in enumerate(role.state.databases):
+        at = ("state", "databases", index)
+        if database.name in names:
+            text = f"{database.name} is a volume too, expected names of their own"
+            yield document.problem(at, text)
+        if database.service not in role.services:
+            text = f"{database.service} is no service of the product, expected its cluster there"
+            yield document.problem(at, text)
     targets = [(("install", i, "target"), one.target) for i, one in enumerate(role.install)]
     for loc, target in [*targets, (("root",), f"{role.root}/current")]:
         place = PurePosixPath(target)

@@ -115,6 +115,7 @@ def _host(fleet: Fleet, facility: str, name: str, host: Host) -> dict[str, objec
         "wardship_archives": [
             volume.name for volume in fleet.volumes_of(host) if volume.kind == "archive"
         ],
+        "wardship_databases": {one.name: one.database for one in fleet.databases_of(host)},
         "wardship_snapshot": fleet.snapshot_of(host),
         "wardship_modalities": [
             modality.model_dump(exclude_defaults=True) for modality in host.modalities

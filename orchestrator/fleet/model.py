@@ -22,12 +22,15 @@ from orchestrator.fleet.role_model import Limits as Limits
 from orchestrator.fleet.role_model import ProductState as ProductState
 from orchestrator.fleet.role_model import Role as Role
 from orchestrator.fleet.role_model import Snapshot as Snapshot
+from orchestrator.fleet.role_model import StateDatabase as StateDatabase
 from orchestrator.fleet.role_model import StateVolume as StateVolume
+from orchestrator.fleet.role_model import copies as copies
 from orchestrator.fleet.tls_model import TLS_SUITE as TLS_SUITE
 from orchestrator.fleet.tls_model import DicomTls as DicomTls
 from orchestrator.fleet.tls_model import ProbeIdentity as ProbeIdentity
 from orchestrator.fleet.values import Address as Address
 from orchestrator.fleet.values import AETitle as AETitle
+from orchestrator.fleet.values import DatabaseName as DatabaseName
 from orchestrator.fleet.values import HostPath as HostPath
 from orchestrator.fleet.values import LocalPath as LocalPath
 from orchestrator.fleet.values import Model as Model
@@ -122,6 +125,7 @@ class Host(Model):
     #: False: nothing is parked here, though the fleet parks.
     parking: Parking | Literal[False] | None = None
     volumes: dict[Name, HostPath] = Field(default_factory=dict)
+    databases: dict[Name, DatabaseName] = Field(default_factory=dict)
     #: Where it is not as the product's role has it.
     snapshot: Snapshot | None = None
     settings: dict[str, JsonValue] = Field(default_factory=dict)
@@ -224,6 +228,22 @@ class Fleet(Model):
     def snapshot_of(self, host: Host) -> Snapshot:
         """How this host takes its snapshots."""
         return host.snapshot or self.role_of(host).snapshot
+
+    def databases_of(self, host: Host) -> tuple[StateDatabase, ...]:
+        """The databases of the host's product, as they are called on this host."""
+        return tuple(
+            one.model_copy(update={"database": host.databases.get(one.name, one.database)})
+            for one in self.role_of(host).state.databases
+        )
+
+    def copied_databases(self, host: Host) -> tuple[StateDatabase, ...]:
+        """Those of them that are captured in their cluster, which serves others too."""
+        return self.databases_of(host) if self.snapshot_of(host) == "postgres" else ()
+
+    def services_of(self, host: Host) -> tuple[str, ...]:
+        """The units that a change stops and starts: a cluster that serves others is none."""
+        others = {one.service for one in self.copied_databases(host)}
+        return tuple(each for each in self.role_of(host).services if each not in others)
 
     def volumes_of(self, host: Host) -> tuple[StateVolume, ...]:
         """The volumes of the host's product, where they lie on this host."""

@@ -6,10 +6,15 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from orchestrator.fleet.values import HostPath, Model, Name
+from orchestrator.fleet.values import Cluster, DatabaseName, HostPath, Model, Name
 
 #: How a host takes its snapshots: the role ``snapshot_<name>``, and the host program's provider.
-Snapshot = Literal["btrfs", "copy"]
+Snapshot = Literal["btrfs", "copy", "postgres"]
+
+
+def copies(snapshot: Snapshot) -> bool:
+    """Whether volumes are copied, byte by byte where the file system shares no blocks."""
+    return snapshot != "btrfs"
 
 
 class StateVolume(Model):
@@ -28,11 +33,23 @@ class StateVolume(Model):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class StateDatabase(Model):
+    """A database that can be captured in its cluster, beside others (``snapshot: postgres``).
+
+    ``service``: the unit of its PostgreSQL cluster, which then serves others all the while.
+    """
+
+    name: Name
+    database: DatabaseName
+    service: Cluster
+
+
 class ProductState(Model):
     """Everything that a snapshot captures."""
 
     volumes: tuple[StateVolume, ...]
     paths: tuple[HostPath, ...]
+    databases: tuple[StateDatabase, ...] = ()
 
 
 class InstalledFiles(Model):

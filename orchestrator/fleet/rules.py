@@ -234,6 +234,7 @@ RULES: tuple[Rule, ...] = (
     rules_role.services_are_declared,
     rules_role.secrets_are_options,
     rules_role.volumes_are_known,
+    rules_role.databases_are_known,
     _ae_titles_are_unique,
     _modalities_are_unique,
     rules_role.vault_is_a_vault,

@@ -113,6 +113,23 @@ def volumes_are_known(d: Declared) -> Iterator[Problem]:
                 yield d.at(file, ("hosts", name, "volumes", volume), text)
 
 
+def databases_are_known(d: Declared) -> Iterator[Problem]:
+    """Only a database that the role names can be called otherwise, or be captured by itself."""
+    for file, _, name, host in d.hosts():
+        role = d.role(host)
+        if role is None:
+            continue
+        known = [one.name for one in role.role.state.databases]
+        for database in host.databases:
+            if database not in known:
+                expected = ", ".join(known) or "none"
+                text = f"{host.product} has no database {database}, expected {expected}"
+                yield d.at(file, ("hosts", name, "databases", database), text)
+        if host.snapshot == "postgres" and not known:
+            text = f"the role of {host.product} names no database, expected another way"
+            yield d.at(file, ("hosts", name, "snapshot"), text)
+
+
 def vault_is_a_vault(d: Declared) -> Iterator[Problem]:
     """The vault file is there and is encrypted."""
     vault = d.settings.vault if d.settings else None

@@ -67,6 +67,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "modalities": "Every AE that the product knows besides wardship's own.",
         "parking": "In place of the fleet's; false: nothing is kept here.",
         "volumes": "Where a volume of the product's role lies here, by its name.",
+        "databases": "What a database of the product's role is called here, by its name there.",
         "snapshot": "How its state is captured here, in place of the role's way.",
         "settings": "The product's settings, as its role's argument_specs name them.",
         "secrets": "The product's secrets: references, never the secrets themselves.",
@@ -168,8 +169,14 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "limits": "Longest time of each phase, in seconds.",
     },
     "ProductState": {
+        "databases": "Databases that snapshot: postgres captures in their cluster, beside others.",
         "volumes": "Volumes that are captured, or held as an archive.",
         "paths": "Files, links and directories outside the volumes that are saved.",
+    },
+    "StateDatabase": {
+        "name": "Its name; a host may say what it is called there.",
+        "database": "What it is called unless a host says otherwise.",
+        "service": "systemd unit of its PostgreSQL cluster, which serves others all the while.",
     },
     "StateVolume": {
         "name": "Its name; a host may say where it lies there.",

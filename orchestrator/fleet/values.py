@@ -23,6 +23,9 @@ from pydantic import (
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 #: DICOM PS3.5 section 6.2, VR AE: at most 16 characters, no backslash or control characters.
 AETitle = Annotated[str, Field(pattern=r"^[A-Z0-9_.-]{1,16}$")]
+#: A database and the unit of its cluster, as the host program takes them (database_manifest.py).
+DatabaseName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,30}$")]
+Cluster = Annotated[str, Field(pattern=r"^postgresql@[0-9]+-[A-Za-z0-9._]+\.service$")]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 #: A host name or an IP address.
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from . import anchor, ballast, door, epoch, hold, member, parking, records, returned
+from . import anchor, ballast, databases, door, epoch, hold, member, parking, records, returned
 from .change import facts, load
 from .host import Host
 from .locks import locked
@@ -76,10 +76,13 @@ def cleanup(host: Host, identifier: str, *, at: int) -> Dict[str, Any]:
         paths = change.paths
         for place in work.places:
             forget(place, work.snapshots, host.disk)
+        for base in work.bases:
+            databases.forget(base)
         for kept in (
             paths.saved,
             paths.saved_aside,
             paths.listings,
+            paths.databases,
             paths.evidence,
             paths.scripts,
             paths.files,

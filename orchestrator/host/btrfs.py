@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 from typing import List, Sequence
 
+from . import room
 from .outcome import FailedError
 from .system import System
 from .walk import files
@@ -24,9 +25,9 @@ class Btrfs:
     def __init__(self, system: System) -> None:
         self.system = system
 
-    def problems(self, lives: Sequence[Path]) -> List[str]:
-        """Why these cannot be captured."""
-        found = []
+    def problems(self, lives: Sequence[Path], beside: Sequence[room.Need]) -> List[str]:
+        """Why these cannot be captured; only what is copied beside them takes room."""
+        found = room.shortages(self.system, beside)
         for live in lives:
             ran = self.system.run(["btrfs", "subvolume", "show", str(live)])
             if ran.code != 0:

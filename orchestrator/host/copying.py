@@ -39,10 +39,10 @@ class Copy:
         self.system = system
         self.disk = system.disk
 
-    def problems(self, lives: Sequence[Path]) -> List[str]:
+    def problems(self, lives: Sequence[Path], beside: Sequence[room.Need] = ()) -> List[str]:
         """Why these cannot be copied, all of them at once, or a copy not be put back."""
         found: List[str] = []
-        needs: List[room.Need] = []
+        needs: List[room.Need] = [*beside]
         for live in lives:
             if not live.is_dir() or live.is_symlink():
                 found.append(f"{live} is not a directory")

@@ -75,6 +75,7 @@ class ChangeLayout:
         self.saved = directory / "saved"
         self.saved_aside = directory / "saved.tmp"
         self.listings = directory / "listings"
+        self.databases = directory / "databases.json"
         self.evidence = directory / "evidence"
         self.census_before = directory / "census-before.json"
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from . import SCHEMA, parked_manifest, together_manifest
+from . import SCHEMA, database_manifest, parked_manifest, together_manifest
+from .database_manifest import Database
 from .layout import IDENTIFIER
 from .outcome import RefusedError
 from .parked_manifest import Parking
@@ -21,31 +22,16 @@ from .together_manifest import Together
 PHASES = ("quiesce", "snapshot", "apply", "restore", "open")
 #: What a manifest may say of limits besides, and what it means where it does not, in seconds.
 CHECKS, CHECKING = "checks", 1800
-PROVIDERS = ("btrfs", "copy")
+PROVIDERS = ("btrfs", "copy", database_manifest.PROVIDER)
 INDEX, ARCHIVE = "index", "archive"
 SWITCHES = ("rename", "install")
-KEYS = frozenset(
-    [
-        "schema",
-        "change_set",
-        "facility",
-        "host",
-        "product",
-        "from_release",
-        "to_release",
-        "switch",
-        "install",
-        "services",
-        "provider",
-        "volumes",
-        "paths",
-        "door",
-        "limits",
-        "settings",
-    ]
-)
+KEYS = {
+    *("schema", "change_set", "facility", "host", "product", "from_release", "to_release"),
+    *("switch", "install", "services", "provider", "volumes", "paths", "door", "limits"),
+    "settings",
+}
 #: Not in every manifest.
-PARKING, TOGETHER = "parking", "together"
+PARKING, TOGETHER, DATABASES = "parking", "together", "databases"
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,80}")
 SERVICE = re.compile(r"[A-Za-z0-9@._:\\-]+\.(service|socket|timer|path)")
 VOLUME = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -98,6 +84,8 @@ class Manifest:
     checking: int
     parking: Optional[Parking] = None
     together: Optional[Together] = None
+    #: Captured in a cluster that serves others too.
+    databases: Tuple[Database, ...] = ()
 
 
 def parse(document: Any) -> Manifest:
@@ -133,19 +121,20 @@ def parse(document: Any) -> Manifest:
         checking=int(document["limits"].get(CHECKS, CHECKING)),
         parking=parked_manifest.parse(document[PARKING]) if PARKING in document else None,
         together=together_manifest.parse(document[TOGETHER]) if TOGETHER in document else None,
+        databases=database_manifest.parse(document.get(DATABASES, ())),
     )
 
 
 def _problems(document: Dict[str, Any]) -> List[str]:
     if document.get("schema") != SCHEMA:
         return [f"schema is {document.get('schema')!r}, this program reads {SCHEMA}"]
-    unknown = sorted(set(document) - KEYS - {PARKING, TOGETHER})
+    unknown = sorted(set(document) - KEYS - {PARKING, TOGETHER, DATABASES})
     missing = sorted(KEYS - set(document))
     problems = [f"unknown key {key}" for key in unknown] + [f"{key} is missing" for key in missing]
     if problems:
         return problems
     try:
-        parts = (_names, _switch, _state, _limits, _parking, _together)
+        parts = (_names, _switch, _state, _databases, _limits, _parking, _together)
         return [problem for part in parts for problem in part(document)]
     except (KeyError, TypeError, AttributeError) as error:
         return [f"a part has the wrong shape: {type(error).__name__} {error}"]
@@ -216,6 +205,15 @@ def _state(document: Dict[str, Any]) -> List[str]:
             if below(path, volume["path"]) or below(volume["path"], path)
         ]
     return wrong
+
+
+def _databases(document: Dict[str, Any]) -> List[str]:
+    return database_manifest.problems(
+        document.get(DATABASES, []),
+        provider=document["provider"],
+        services=document["services"],
+        volumes=[volume["name"] for volume in document["volumes"]],
+    )
 
 
 def _volume(volume: Dict[str, Any]) -> List[str]:

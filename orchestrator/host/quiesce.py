@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import List
 
-from . import ballast, door, hold, parking, saved, services, volumes
+from . import ballast, databases, door, hold, parking, saved, services, volumes
 from .change import Change, everything
 from .outcome import FailedError
 from .system import System
@@ -39,7 +39,9 @@ def problems(change: Change) -> List[str]:
     found += parking.problems(
         change, [one for one in everything(change.host) if one.id != change.id]
     )
-    return found + volumes.problems(work.places, work.snapshots, system)
+    of_databases, copies = databases.problems(work.bases)
+    found += of_databases
+    return found + volumes.problems(work.places, work.snapshots, system, beside=copies)
 
 
 def _held_by_the_facility(system: System) -> List[str]:
@@ -72,13 +74,14 @@ def run(work: Work) -> None:
 
 
 def prove_stopped(work: Work) -> None:
-    """Every service at rest, and no process with a file of a volume.
+    """Every service at rest, no process with a file of a volume, nobody in a database.
 
     Raises:
         FailedError: with all that is not so.
     """
     still = services.active(work.system, work.manifest.services)
     still += services.holders(work.system, [v.path for v in work.manifest.volumes])
+    still += databases.connected(work.bases)
     if still:
         raise FailedError(f"not proved stopped: {'; '.join(still[:5])}")
     work.note("proved stopped")

@@ -13,7 +13,7 @@ from functools import partial
 from threading import Thread
 from typing import Callable, List
 
-from . import door, evidence, hold, parking, saved, services, volumes
+from . import databases, door, evidence, hold, parking, saved, services, volumes
 from .change import look
 from .outcome import FailedError
 from .phases import ABSENT, SUCCEEDED
@@ -83,6 +83,8 @@ def drop_half_captures(work: Work) -> None:
             work.note(f"{place.aside} is {what}: it was not proved")
         except (FailedError, OSError) as error:
             work.note(f"{place.aside} stays: {error}")
+    for told in filter(None, map(databases.drop_half_copy, work.bases)):
+        work.note(told)
 
 
 def _ended(step: Callable[[], None], *, seconds: float) -> bool:
@@ -104,12 +106,14 @@ def _ended(step: Callable[[], None], *, seconds: float) -> bool:
 
 
 def put_back(work: Work) -> None:
-    """Volumes, then paths; each proved."""
+    """Volumes, databases, then paths; each proved."""
     if look(work.change, "snapshot")[0] != SUCCEEDED:
         raise FailedError("apply began without a proved snapshot: nothing can be put back")
     trees = saved.load(work.change.paths.saved)
     for place in work.places:
         work.note(volumes.put_back(place, work.snapshots, work.disk))
+    for base in work.bases:
+        work.note(databases.put_back(base, work.change.paths, work.system))
     for path, tree in trees.items():
         if saved.put_back(work.system, path, tree, saved=work.change.paths.saved):
             work.note(f"{path} is again what it was")
@@ -122,8 +126,13 @@ def make_room(work: Work) -> None:
 
     Never in a reversal: what was acknowledged since the commit is in it.
     """
+    if work.change.reversal() is not None:
+        return
+    for base in work.bases:
+        if told := databases.give_room(base, work.change.paths, work.system, needed=ROOM):
+            work.note(told)
     for place in work.places:
-        if place.is_archive or work.change.reversal() is not None:
+        if place.is_archive:
             continue
         if work.system.free(place.live) >= ROOM:
             continue

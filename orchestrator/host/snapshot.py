@@ -1,8 +1,8 @@
-"""snapshot: paths and volumes captured under temporary names, proved, and only then named."""
+"""snapshot: paths, volumes, databases captured under temporary names, proved, only then named."""
 
 from __future__ import annotations
 
-from . import saved, volumes
+from . import databases, saved, volumes
 from .outcome import FailedError
 from .quiesce import prove_stopped
 from .work import Work
@@ -18,7 +18,12 @@ def run(work: Work) -> None:
     for place in work.places:
         volumes.capture(place, work.snapshots, work.disk)
         work.note(f"captured and proved: {place.live}")
+    for base in work.bases:
+        databases.capture(base)
+        work.note(f"copied and proved: {base}")
     prove_stopped(work)
     for place in work.places:
         volumes.seal(place, work.snapshots, work.disk)
+    for base in work.bases:
+        databases.seal(base, paths, work.system)
     work.disk.rename(paths.saved_aside, paths.saved)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, Dict, List, Protocol, Sequence
 
-from . import archive, listing
+from . import archive, listing, room
 from .btrfs import Btrfs
 from .copying import Copy
 from .disk import Disk
@@ -33,7 +33,7 @@ class Snapshots(Protocol):
 
     @property
     def thaws_at_once(self) -> bool: ...
-    def problems(self, lives: Sequence[Path]) -> List[str]: ...
+    def problems(self, lives: Sequence[Path], beside: Sequence[room.Need], /) -> List[str]: ...
     def freeze(self, live: Path, at: Path, listed: Path, /) -> None: ...
     def difference(self, live: Path, at: Path, listed: Path, /) -> str: ...
     def thaw(self, frozen: Path, at: Path) -> None: ...
@@ -42,13 +42,27 @@ class Snapshots(Protocol):
     def sync(self, path: Path) -> None: ...
 
 
-PROVIDERS: Dict[str, Callable[[System], Snapshots]] = {"btrfs": Btrfs, "copy": Copy}
+#: Where databases are copied in their cluster, volumes are copied as well.
+PROVIDERS: Dict[str, Callable[[System], Snapshots]] = {
+    "btrfs": Btrfs,
+    "copy": Copy,
+    "postgres": Copy,
+}
 
 
-def problems(places: Sequence[Place], snapshots: Snapshots, system: System) -> List[str]:
-    """Why these volumes cannot be captured, or an archive is not where it should be."""
+def problems(
+    places: Sequence[Place],
+    snapshots: Snapshots,
+    system: System,
+    *,
+    beside: Sequence[room.Need] = (),
+) -> List[str]:
+    """Why these volumes cannot be captured, or an archive is not where it should be.
+
+    ``beside``: what else is to be copied on this host, which may be on the same file systems.
+    """
     indexes = [place for place in places if not place.is_archive]
-    found = snapshots.problems([place.live for place in indexes])
+    found = snapshots.problems([place.live for place in indexes], beside)
     for place in places:
         if place.is_archive:
             found += archive.problems(place, indexes, system)

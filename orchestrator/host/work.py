@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional
 
+from . import databases
 from .change import Change, look
+from .databases import Base
 from .host import Host
 from .outcome import FailedError
 from .phases import ABSENT
@@ -29,6 +31,7 @@ class Work:
         self.manifest = change.manifest
         self.snapshots = PROVIDERS[change.manifest.provider](change.host.system)
         self.places = [Place(self.system, change.id, volume) for volume in change.manifest.volumes]
+        self.bases = [Base(self.system, change.id, each) for each in change.manifest.databases]
 
     def note(self, text: str) -> None:
         # A file's name may be no UTF-8; a line that is only told must not stop a restore.
@@ -93,6 +96,12 @@ def environment(change: Change, phase: str, release: str) -> Dict[str, str]:
             words[f"WARDSHIP_LISTING_{name}"] = str(place.listing)
         if place.failed.exists():
             words[f"WARDSHIP_FAILED_{name}"] = str(place.failed)
+    kept = databases.noted(change.paths)
+    for database in manifest.databases:
+        name = database.name.upper()
+        words[f"WARDSHIP_DATABASE_{name}"] = database.database
+        if failed := kept.get(database.name, {}).get("failed"):
+            words[f"WARDSHIP_FAILED_{name}"] = f"database {failed}"
     return words
 
 

@@ -29,7 +29,11 @@ class Declared:
 
     def written(self) -> dict[str, object]:
         """The host as the facility's file has it."""
-        own = self._pacs(self.hospital) if isinstance(self.hospital, Hospital) else self._ris()
+        own = (
+            self._pacs(self.hospital)
+            if isinstance(self.hospital, Hospital)
+            else self._ris(self.hospital)
+        )
         return {"address": self.address, "product": self.product} | own
 
     def vaulted(self) -> dict[str, str]:
@@ -84,9 +88,9 @@ class Declared:
         own = {"ca": f"tls/{self.host}-ca.pem", "certificate": f"tls/{self.host}.pem"}
         return {"tls": own | {"name": found.name, "probe": probe}}
 
-    def _ris(self) -> dict[str, object]:
+    def _ris(self, hospital: RisHospital) -> dict[str, object]:
         password = {"vault": self._named("web_password")}
-        return {
+        host: dict[str, object] = {
             "web": {"port": ris.PORT, "user": ris.VERIFIER, "password": password},
             "hl7": {"port": ris.HL7_PORT},
             "dicom": {"ae_title": ris.WORKLIST, "port": ris.WORKLIST_PORT},
@@ -102,6 +106,9 @@ class Declared:
                 "gnuhealth_bridge_password": {"vault": self._named("bridge_password")},
             },
         }
+        if hospital.shared:
+            host |= {"volumes": {"live": hospital.live}, "snapshot": "postgres"}
+        return host
 
     def _named(self, secret: str) -> str:
         return f"{secret}_{self.host.replace('-', '_')}"

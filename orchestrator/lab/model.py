@@ -102,6 +102,8 @@ PLAIN_HOST = HostSpec(
 
 #: The RIS of the first hospital.
 RIS_HOST = HostSpec("ris-a", IPv4Address("10.77.0.21"), Login.SESSIONS)
+#: A RIS whose PostgreSQL serves a laboratory too, on plain directories.
+SHARED_RIS_HOST = HostSpec("ris-b", IPv4Address("10.77.0.22"), Login.SESSIONS)
 
 
 class HostState(StrEnum):

@@ -16,7 +16,8 @@ from orchestrator.lab.artifacts import Bundle
 from orchestrator.lab.guest import Run, put, wait_until
 from orchestrator.lab.ris_database import CONFIGURATION, DATABASE
 
-LIVE = "/data/live"
+#: All of its state; where its PostgreSQL serves others too, the attachments alone.
+LIVE, SHARED_LIVE = "/data/live", "/srv/ris"
 RELEASES = "/opt/gnuhealth"
 SETTINGS = "/etc/gnuhealth"
 UNIT = "/etc/systemd/system/gnuhealth.service"
@@ -48,6 +49,13 @@ class RisHospital:
     verifier_password: str = field(repr=False)
     database_password: str = field(repr=False)
     bridge_password: str = field(repr=False)
+    #: Its PostgreSQL serves others too.
+    shared: bool = False
+
+    @property
+    def live(self) -> str:
+        """The volume of the product's role."""
+        return SHARED_LIVE if self.shared else LIVE
 
     def __post_init__(self) -> None:
         for password in (
@@ -83,11 +91,11 @@ def provision(run: Run, hospital: RisHospital, release: Bundle, *, dump: Path | 
         LabError: a step failed, or the RIS did not answer within two minutes.
     """
     run(["sh", "-c", _CLEAR])
-    _make_storage(run)
+    _make_storage(run, hospital)
     _make_database(run, hospital)
     install(run, release)
     run(["ln", "-sfn", release.version, f"{RELEASES}/current"])
-    text = _CONFIGURATION.format(password=hospital.database_password)
+    text = _CONFIGURATION.format(password=hospital.database_password, live=hospital.live)
     put(run, CONFIGURATION, text.encode(), mode=0o640, owner="root:gnuhealth")
     if dump is None:
         ris_database.initialise(run, admin_password=hospital.admin_password)
@@ -132,7 +140,7 @@ def psql(run: Run, statements: str) -> str:
 
 _CONFIGURATION = f"""[database]
 uri = postgresql://gnuhealth:{{password}}@127.0.0.1:5432/
-path = {LIVE}/gnuhealth
+path = {{live}}/gnuhealth
 language = en
 
 [web]
@@ -167,6 +175,7 @@ values ('PACS', '{url}', '{user}', '{password}', true, 1, now());
 _CLEAR = f"""
 systemctl disable --now gnuhealth.service 2>/dev/null
 [ ! -e /etc/postgresql/15/main ] || pg_dropcluster --stop 15 main || exit 1
+rm -rf {SHARED_LIVE}
 [ ! -e {LIVE} ] || btrfs subvolume delete {LIVE} 2>/dev/null || rm -rf {LIVE} || exit 1
 rm -rf {RELEASES} {SETTINGS} {UNIT}
 ! getent passwd gnuhealth || userdel gnuhealth
@@ -181,18 +190,22 @@ for login, password in json.load(sys.stdin).items():
 """
 
 
-def _make_storage(run: Run) -> None:
+def _make_storage(run: Run, hospital: RisHospital) -> None:
     """A place for all that a snapshot has to hold, and the account that owns the attachments."""
-    run(["btrfs", "subvolume", "create", LIVE])
+    if hospital.shared:
+        run(["install", "-d", "-m0755", hospital.live])
+    else:
+        run(["btrfs", "subvolume", "create", hospital.live])
     account = ["useradd", "--system", "--user-group", "--no-create-home"]
-    attachments = f"{LIVE}/gnuhealth"
+    attachments = f"{hospital.live}/gnuhealth"
     run([*account, "--home-dir", attachments, "--shell", "/usr/sbin/nologin", "gnuhealth"])
     run(["install", "-d", "-m0750", "-ognuhealth", "-ggnuhealth", attachments])
     run(["install", "-d", "-m0750", "-oroot", "-ggnuhealth", SETTINGS])
 
 
 def _make_database(run: Run, hospital: RisHospital) -> None:
-    cluster = ["pg_createcluster", "--datadir", f"{LIVE}/postgresql", "--locale", "C.UTF-8"]
+    where = [] if hospital.shared else ["--datadir", f"{LIVE}/postgresql"]
+    cluster = ["pg_createcluster", *where, "--locale", "C.UTF-8"]
     run([*cluster, "15", "main", "--", "--data-checksums"])
     # The lab's hosts are many and small; everything that durability rests on stays as it is.
     put(run, "/etc/postgresql/15/main/conf.d/size.conf", b"shared_buffers = 64MB\n")

@@ -13,11 +13,17 @@ from typing import Literal
 
 from orchestrator.fleet.catalog import Product, Release
 from orchestrator.fleet.gates_model import GateSettings
-from orchestrator.fleet.model import DicomEndpoint, Model, Role, Snapshot, StateVolume
+from orchestrator.fleet.model import (
+    DicomEndpoint,
+    Model,
+    Role,
+    Snapshot,
+    StateDatabase,
+    StateVolume,
+)
 from orchestrator.fleet.rules import in_version_order
-from orchestrator.plan import gates_declared
+from orchestrator.plan import gates_declared, gates_state
 from orchestrator.plan.model import HostChange, Refusal
-from orchestrator.plan.room import bytes_of_copy
 from orchestrator.survey.model import HostSurvey, VolumeSurvey
 
 #: What was found in the depot under an artifact's name; *unknown* where nobody looked.
@@ -69,6 +75,7 @@ class Prospect:
     to_release: str
     role: Role
     volumes: tuple[StateVolume, ...]
+    databases: tuple[StateDatabase, ...]
     snapshot: Snapshot
     survey: HostSurvey
     artifact: ArtifactState
@@ -168,43 +175,6 @@ def _running(p: Prospect) -> Iterator[Reason]:
         yield "running", because, f"start the installed release, then: {_again(p)}"
 
 
-def _volumes(p: Prospect) -> Iterator[Reason]:
-    for volume in p.volumes:
-        found = p.found(volume)
-        if found is None:
-            yield "volume", f"volume {volume.name} ({volume.path}) was not found", _again(p)
-            continue
-        if volume.kind == "index":
-            yield from _snapshots(p, found)
-        free, needed = found.free >> 20, p.role.min_free_mib
-        if volume.kind == "index" and p.snapshot == "copy":
-            needed += (bytes_of_copy(found) or 0) >> 20
-        if free < needed:
-            because = f"{found.path} has {free} MiB free, {needed} MiB are needed"
-            yield "free-space", because, f"free space there, then: {_again(p)}"
-
-
-def _snapshots(p: Prospect, found: VolumeSurvey) -> Iterator[Reason]:
-    """Whether what is declared can be done with what is there."""
-    volume = f"volume {found.name} ({found.path})"
-    is_subvolume = found.filesystem == "btrfs" and found.is_subvolume
-    if p.snapshot == "btrfs" and not is_subvolume:
-        what = "no subvolume" if found.filesystem == "btrfs" else found.filesystem
-        because = f"{volume} is {what}: it cannot be snapshotted"
-        hint = "move it to a btrfs subvolume of its own, or declare snapshot: copy for this host"
-        yield "volume", because, hint
-    elif p.snapshot == "copy" and is_subvolume:
-        because = f"{volume} is a btrfs subvolume, and snapshot: copy is declared"
-        yield "volume", because, "declare snapshot: btrfs for this host: that copies nothing"
-    elif p.snapshot == "copy" and found.is_mount_point is not False:
-        known = found.is_mount_point is not None
-        what = "is a mount point" if known else "may be a mount point, nobody looked"
-        because = f"{volume} {what}: a copy cannot be put back by rename"
-        yield "volume", because, "let the volume be a directory below the mount point"
-    elif p.snapshot == "copy" and bytes_of_copy(found) is None:
-        yield "volume", f"how much a copy of {volume} holds is not known", _again(p)
-
-
 def _services(p: Prospect) -> Iterator[Reason]:
     found = {service.name: service.active for service in p.survey.services}
     for name in p.role.services:
@@ -262,7 +232,7 @@ RULES: tuple[Rule, ...] = (
     _product,
     _path,
     _running,
-    _volumes,
+    *gates_state.RULES,
     _services,
     _python,
     _lock,

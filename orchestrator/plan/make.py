@@ -116,6 +116,7 @@ def prospect(
         to_release=to_release,
         role=fleet.role_of(declared),
         volumes=fleet.volumes_of(declared),
+        databases=fleet.copied_databases(declared),
         snapshot=fleet.snapshot_of(declared),
         survey=survey,
         artifact=artifact,
@@ -233,6 +234,7 @@ class _Facility:
         parking = parking_for(self.fleet, host, to_release=release)
         volumes = self.fleet.volumes_of(host)
         copied = to_copy(self.fleet.snapshot_of(host), volumes, found) or 0
+        copied += sum(each.size for each in found.databases)
         change = HostChange(
             host=name,
             address=host.address,
@@ -244,8 +246,9 @@ class _Facility:
             to_release=release,
             artifact=product.releases[release].artifact,
             root=role.root,
-            services=role.services,
+            services=self.fleet.services_of(host),
             volumes=volumes,
+            databases=self.fleet.copied_databases(host),
             paths=role.state.paths,
             install=role.install,
             snapshot=self.fleet.snapshot_of(host),

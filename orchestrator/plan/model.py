@@ -20,6 +20,7 @@ from orchestrator.fleet.model import (
     Model,
     Snapshot,
     Ssh,
+    StateDatabase,
     StateVolume,
     VerifySettings,
     WebEndpoint,
@@ -94,6 +95,8 @@ class HostChange(Model):
     root: str
     services: tuple[str, ...]
     volumes: tuple[StateVolume, ...]
+    #: Captured in their cluster, which serves others too.
+    databases: tuple[StateDatabase, ...] = ()
     paths: tuple[str, ...]
     install: tuple[InstalledFiles, ...]
     snapshot: Snapshot

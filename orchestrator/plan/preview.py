@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from orchestrator.fleet.model import Model
+from orchestrator.fleet.model import Model, copies
 from orchestrator.plan.model import (
     ChangeSet,
     FileDifference,
@@ -130,6 +130,7 @@ def _group(members: Sequence[Member]) -> Group:
         steps=tuple(_steps(first)),
         captured=(
             *(f"{each.name} ({each.path})" for each in first.volumes if each.kind == "index"),
+            *(f"{each.name} (database {each.database})" for each in first.databases),
             *first.paths,
         ),
         variants=tuple(_variants(members)),
@@ -139,7 +140,9 @@ def _group(members: Sequence[Member]) -> Group:
 
 def _sameness(change_set: ChangeSet, host: HostChange) -> Hashable:
     """What is done to a host, without what is only its own name for it."""
-    places = neutral(repr((host.volumes, host.paths)), own_names(change_set.facility, host))
+    places = neutral(
+        repr((host.volumes, host.databases, host.paths)), own_names(change_set.facility, host)
+    )
     return (
         (host.product, host.from_release, host.to_release, host.artifact, host.root),
         (host.services, host.install, _captured(host), host.door_tcp, host.suites, host.limits),
@@ -247,9 +250,13 @@ def _captured(host: HostChange) -> str:
     volumes = ", ".join(each.path for each in host.volumes if each.kind == "index")
     archives = ", ".join(each.path for each in host.volumes if each.kind == "archive")
     how = f"{volumes} by {host.snapshot}"
-    if host.snapshot == "copy" and host.copied:
+    if host.databases:
+        names = ", ".join(each.database for each in host.databases)
+        how = f"{volumes} and, beside others, database {names} copied and read back"
+        how = f"{how}, {host.copied / 2**30:.1f} GiB"
+    elif copies(host.snapshot) and host.copied:
         how = f"{volumes} copied and read back, {host.copied / 2**30:.1f} GiB"
-    elif host.snapshot == "copy":
+    elif copies(host.snapshot):
         how = f"{volumes} copied by sharing blocks (reflink)"
     listed = f", {archives} held by second names, never copied" if archives else ""
     return f"{how}, {len(host.paths)} paths{listed}"

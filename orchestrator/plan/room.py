@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.fleet.catalog import Artifact
-from orchestrator.fleet.model import Limits, Role, Snapshot, StateVolume
+from orchestrator.fleet.model import Limits, Role, Snapshot, StateVolume, copies
 from orchestrator.plan.model import Refusal, Room
 from orchestrator.survey.model import HostSurvey, VolumeSurvey
 
@@ -57,12 +57,21 @@ def rooms(
         ),
         *(
             Room(
-                what=f"{'copy' if snapshot == 'copy' else 'snapshot'} of {each.name}",
+                what=f"{'copy' if copies(snapshot) else 'snapshot'} of {each.name}",
                 path=each.path,
                 needed=_added(reserve, _needed(snapshot, on.get(each.name))),
                 free=on[each.name].free if each.name in on else None,
             )
             for each in indexes
+        ),
+        *(
+            Room(
+                what=f"copy of database {each.database}",
+                path=each.directory,
+                needed=each.size + reserve,
+                free=each.free,
+            )
+            for each in found.databases
         ),
     )
 
@@ -76,7 +85,7 @@ def bytes_of_copy(found: VolumeSurvey) -> int | None:
 
 def to_copy(snapshot: Snapshot, volumes: Sequence[StateVolume], found: HostSurvey) -> int | None:
     """Bytes that are copied while the clinic is out; None where that is not known."""
-    if snapshot != "copy":
+    if not copies(snapshot):
         return 0
     names = {each.name for each in volumes if each.kind == "index"}
     sizes = [bytes_of_copy(each) for each in found.volumes if each.name in names]
@@ -114,7 +123,7 @@ def _minutes(seconds: int) -> int:
 
 
 def _needed(snapshot: Snapshot, found: VolumeSurvey | None) -> int | None:
-    if snapshot != "copy":
+    if not copies(snapshot):
         return 0
     return bytes_of_copy(found) if found else None
 
@@ -122,7 +131,7 @@ def _needed(snapshot: Snapshot, found: VolumeSurvey | None) -> int | None:
 def _listings(snapshot: Snapshot, volumes: Sequence[StateVolume], found: HostSurvey) -> int | None:
     """What the listings take: of every archive, and beside every copy."""
     on = {each.name: each.entries for each in found.volumes}
-    listed = [each.name for each in volumes if each.kind == "archive" or snapshot == "copy"]
+    listed = [each.name for each in volumes if each.kind == "archive" or copies(snapshot)]
     total = 0
     for name in listed:
         entries = on.get(name)

@@ -107,6 +107,17 @@ class SpaceSurvey(Model):
     free: int
 
 
+class DatabaseSurvey(Model):
+    """A database that is to be copied in its cluster. Bytes; ``directory``: the cluster's files."""
+
+    name: str
+    database: str
+    cluster: str
+    directory: str
+    size: int
+    free: int
+
+
 class HostSurvey(Model):
     """One host. ``release``: what ``current`` names; ``running``: what the product answers."""
 
@@ -128,6 +139,8 @@ class HostSurvey(Model):
     ae_table: tuple[AeSurvey, ...] = ()
     callers: CallersSurvey | None = None
     certificates: tuple[CertificateSurvey, ...] = ()
+    #: Only where they are captured apart from volumes.
+    databases: tuple[DatabaseSurvey, ...] = ()
     #: Where a change puts things outside the volumes.
     space: tuple[SpaceSurvey, ...] = ()
     #: What the declaration makes another on purpose, in words.
@@ -142,12 +155,13 @@ class HostSurvey(Model):
             + ("" if v.shares_blocks is None else f" reflink={v.shares_blocks}")
             for v in self.volumes
         ]
+        databases = [f"{d.name} {d.database} in {d.cluster}" for d in self.databases]
         return {
             "release": self.release,
             "configuration": self.config_hash,
             "volumes": "; ".join(volumes),
             "operating system": self.os,
-        }
+        } | ({"databases": "; ".join(databases)} if databases else {})
 
     def fingerprint(self) -> str:
         """SHA-256 over ``facts``."""

@@ -49,7 +49,7 @@ def host_survey(
     if not isinstance(body, dict):
         return None, (*problems, "the survey gave no answer")
     try:
-        lists = {name: _listed(answer.get(name)) for name in ("volumes", "space")}
+        lists = {name: _listed(answer.get(name)) for name in ("volumes", "databases", "space")}
         around = {"hold": answer.get("hold"), "traffic": _traffic(answer)}
         certificates, unread = _certificates(answer)
         body = {**body, "certificates": certificates}

@@ -28,7 +28,7 @@ def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ballast, "SIZE", 4096)
 
 
-@pytest.fixture(params=["btrfs", "copy"])
+@pytest.fixture(params=["btrfs", "copy", "postgres"])
 def places(request: pytest.FixtureRequest) -> Iterator[Iterator[Path]]:
     """A fresh place for each of hundreds of machines, in memory where there is such a place.
 

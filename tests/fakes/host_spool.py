@@ -9,6 +9,7 @@ from typing import Protocol
 
 from orchestrator.host.disk import Disk
 from orchestrator.host.system import Ran
+from tests.fakes.postgresql import FakePostgresql
 
 
 class Machine(Protocol):
@@ -18,6 +19,7 @@ class Machine(Protocol):
     failing: set[str]
     ran: list[str]
     given: list[str]
+    postgresql: FakePostgresql
 
     @property
     def disk(self) -> Disk: ...
@@ -41,7 +43,14 @@ def install(machine: Machine, words: list[str], _: str) -> Ran:
     return Ran(0, "", "")
 
 
-def runuser(machine: Machine, words: list[str], _: str) -> Ran:
+def runuser(machine: Machine, words: list[str], stdin: str) -> Ran:
+    """What runs under an account of its own: PostgreSQL's programs, and the spool."""
+    if words[1] == "postgres":
+        return machine.postgresql.run(words[words.index("--") + 1 :], stdin)
+    return _spool(machine, words)
+
+
+def _spool(machine: Machine, words: list[str]) -> Ran:
     """The spool: gives the product what is parked, if that runs, and says what became of it."""
     verb, place = words[-2], Path(words[-1])
     machine.ran.append(f"spool {verb}")

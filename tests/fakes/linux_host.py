@@ -18,8 +18,10 @@ from orchestrator.host.disk import Disk
 from orchestrator.host.host import Host
 from orchestrator.host.system import Ran, System
 from tests.fakes.host_spool import install, listening, runuser
+from tests.fakes.postgresql import FakePostgresql
 
 SERVICES = ("db.service", "pacs.service")
+CLUSTER = "postgresql@15-main.service"
 DONE = Ran(0, "", "")
 
 
@@ -65,6 +67,7 @@ class LinuxHost(System):
         self.ran: list[str] = []
         self.synced: list[set[Path]] = []
         self.fails_to_sync = False
+        self.postgresql = FakePostgresql()
         #: What the spool gave, and to which release.
         self.given: list[str] = []
         self.census = '{"studies": 2}'
@@ -122,6 +125,7 @@ class LinuxHost(System):
         self.disk.cut_before = None
         self.boots += 1
         self.running, self.units, self.pending, self.table = {}, {}, {}, None
+        self.postgresql.runs = False
         shutil.rmtree(self.at("/run"), ignore_errors=True)
         self.reload()
         door.load(Host(self))
@@ -146,6 +150,9 @@ class LinuxHost(System):
                     found[name] = path.read_text()
                 else:
                     found[name] = "directory"
+        for database, kept in self.postgresql.databases.items():
+            if "_wardship_" not in database:
+                found[f"database {database}"] = f"{kept.content}, {kept.lets_in}, {kept.settings}"
         return found
 
     def start_service(self, service: str) -> bool:
@@ -186,9 +193,12 @@ def _stop(machine: LinuxHost, env: dict[str, str]) -> str:
 
 def _migrate(machine: LinuxHost, env: dict[str, str]) -> str:
     live = Path(env["WARDSHIP_VOLUME_LIVE"])
-    (live / "schema").write_text("half")
-    machine.disk.effect("middle", Path("migrate"))
-    (live / "schema").write_text("2")
+    database = machine.postgresql.databases.get(env.get("WARDSHIP_DATABASE_RECORDS", ""))
+    for schema in ("half", "2"):
+        (live / "schema").write_text(schema)
+        if database:
+            database.content = schema
+        machine.disk.effect("middle", Path("migrate"))
     (live / "objects" / "a").unlink(missing_ok=True)
     if "WARDSHIP_VOLUME_IMAGES" in env:
         shutil.rmtree(machine.at("/archive/stored/deep"), ignore_errors=True)
@@ -222,6 +232,8 @@ def _systemctl(machine: LinuxHost, words: list[str], _: str) -> Ran:
         return Ran(0, "".join(f"{name}={known[name]}\n" for name in wanted.split(",")), "")
     if verb == "daemon-reload":
         machine.reload()
+    if verb == "start" and CLUSTER in units:
+        machine.postgresql.runs = True
     for unit in units if verb in ("stop", "kill") else []:
         if unit not in machine.unstoppable:
             machine.running.pop(unit, None)
@@ -315,8 +327,14 @@ PROGRAMS: dict[str, Callable[[LinuxHost, list[str], str], Ran]] = {
 }
 
 
+RECORDS = {"name": "records", "database": "pacs", "service": CLUSTER}
+
+
 def manifest(change: str = "hospital-a-1", *, provider: str = "btrfs") -> dict[str, Any]:
-    """A change of the product from 1.0 to 2.0. A host that copies has an archive too."""
+    """A change of the product from 1.0 to 2.0. A host that copies has an archive too.
+
+    With ``postgres`` its records are in a database beside another product's.
+    """
     volumes: list[dict[str, Any]] = [
         {"name": "live", "path": "/data/live", "class": "index", "objects": ["objects"]}
     ]
@@ -341,7 +359,7 @@ def manifest(change: str = "hospital-a-1", *, provider: str = "btrfs") -> dict[s
         "door": {"tcp": [4242, 8042], "verifier_uid": 0},
         "limits": {"quiesce": 120, "snapshot": 120, "apply": 900, "restore": 900, "open": 60},
         "settings": {},
-    }
+    } | ({"databases": [RECORDS]} if provider == "postgres" else {})
 
 
 def install_product(machine: LinuxHost) -> None:
@@ -365,6 +383,9 @@ def install_product(machine: LinuxHost) -> None:
     machine.at("/opt/pacs/current").symlink_to("1.0")
     for service in SERVICES:
         machine.start_service(service)
+    machine.postgresql.make("pacs", "1")
+    machine.postgresql.databases["pacs"].settings = "work_mem=5MB"
+    machine.postgresql.make("laboratory", "of others")
     machine.truth_before = machine.snapshot_of_truth()
 
 

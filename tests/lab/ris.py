@@ -12,7 +12,7 @@ import yaml
 
 from orchestrator.lab import ris_faults
 from orchestrator.lab.hospital import Lab
-from orchestrator.lab.model import RIS_HOST
+from orchestrator.lab.model import RIS_HOST, HostSpec
 from orchestrator.lab.radiology import FACILITY, FOUND, Radiology
 from orchestrator.lab.ris import PORT, RELEASES, VERIFIER
 from tests.lab.controlled import CACHE, CHECKOUT, LABS, LONG, Controlled
@@ -47,7 +47,7 @@ class Ris(Controlled):
 
     def __init__(self, radiology: Radiology) -> None:
         super().__init__(
-            radiology.lab, RIS_HOST.name, facility=FACILITY, fleet=radiology.fleet_directory
+            radiology.lab, radiology.host, facility=FACILITY, fleet=radiology.fleet_directory
         )
         self.radiology = radiology
 
@@ -93,7 +93,9 @@ class Ris(Controlled):
 
     def is_open(self) -> bool:
         """Whether a connection from the network is let in."""
-        code = f"import socket; socket.create_connection(('{RIS_HOST.address}', {PORT}), 2)"
+        code = (
+            f"import socket; socket.create_connection(('{self.radiology.spec.address}', {PORT}), 2)"
+        )
         return self.lab.exec([sys.executable, "-c", code], check=False).is_ok
 
     def assert_serves(self, release: str) -> None:
@@ -109,10 +111,10 @@ class Ris(Controlled):
         assert self.read() == read
 
 
-def make_ris(name: str) -> Ris:
+def make_ris(name: str, spec: HostSpec = RIS_HOST) -> Ris:
     """A lab with the RIS in it."""
     lab = Lab(name, state=LABS, cache=CACHE, say=print)
     lab.down()
-    radiology = Radiology(lab, say=print)
+    radiology = Radiology(lab, say=print, spec=spec)
     radiology.up()
     return Ris(radiology)

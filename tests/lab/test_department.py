@@ -17,7 +17,7 @@ from tests.lab import bridge, images
 from tests.lab.controlled import CACHE, LABS, Controlled, lab_name, wait_for
 from tests.lab.pacs import Pacs
 from tests.lab.ris import Ris
-from tests.lab.test_ris import is_migrating
+from tests.lab.test_ris import wait_for_migration
 from tests.lab.ward import some
 
 #: What goes wrong where, and the host that the cause has to name.
@@ -126,7 +126,7 @@ def test_a_migration_that_is_killed_puts_the_pacs_back_too(both: Both, tmp_path:
     plan = both.pacs.plan()
     with both.pacs.sending(tmp_path), both.pacs.start("run", plan) as controller:
         try:
-            wait_for("a migration half way", lambda: is_migrating(both.ris))
+            wait_for_migration(both.ris, controller)
             both.ris.run(["pkill", "-KILL", "-f", "trytond-admin"])
             output, _ = controller.communicate(timeout=both.ris.patience)
         finally:
@@ -143,7 +143,7 @@ def test_a_controller_that_is_gone_for_good_leaves_both_as_they_were(
     plan = both.pacs.plan()
     with both.pacs.sending(tmp_path):
         with both.pacs.start("run", plan) as controller:
-            wait_for("a migration half way", lambda: is_migrating(both.ris), seconds=600)
+            wait_for_migration(both.ris, controller)
             controller.kill()
         wait_for("both are over", lambda: all(map(is_over, (both.pacs, both.ris))), seconds=2400)
     both.assert_as_before(before)

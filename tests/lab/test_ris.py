@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -66,7 +67,7 @@ def test_a_migration_that_is_killed_is_put_back_and_never_resumed(ris: Ris) -> N
     plan = ris.plan()
     with ris.start("run", plan) as controller:
         try:
-            wait_for("a migration half way", lambda: is_migrating(ris))
+            wait_for_migration(ris, controller)
             ris.run(["pkill", "-KILL", "-f", "trytond-admin"])
             output, _ = controller.communicate(timeout=ris.patience)
         finally:
@@ -81,7 +82,7 @@ def test_a_host_that_crashes_in_the_migration_serves_the_old_release(ris: Ris) -
     before = ris.read()
     with ris.start("run", ris.plan()) as controller:
         try:
-            wait_for("a migration half way", lambda: is_migrating(ris))
+            wait_for_migration(ris, controller)
             ris.lab.crash(ris.host)
             ris.lab.boot(ris.host)
             ris.lab.wait_ssh(ris.host)
@@ -153,9 +154,20 @@ def test_a_hop_in_code_alone_follows_the_migration(ris: Ris) -> None:
         assert ris.read()[2] == orders
 
 
+def wait_for_migration(ris: Ris, controller: subprocess.Popen[str]) -> None:
+    """Wait until a migration is half way; a controller that has ended has its say."""
+
+    def is_half_way() -> bool:
+        ended = controller.poll()
+        assert ended is None, f"it ended with {ended} before: {controller.communicate()[0]}"
+        return is_migrating(ris)
+
+    wait_for("a migration half way", is_half_way, seconds=600)
+
+
 def is_migrating(ris: Ris) -> bool:
     """Tryton is at work, and has committed some module already."""
-    record = "/data/live/wardship-database.json"
+    record = f"{ris.radiology.hospital.live}/wardship-database.json"
     look = f"grep -qs migrating {record} && pgrep -f trytond-admin >/dev/null && echo yes || true"
     if ris.run(["sh", "-c", look]).strip() != b"yes":
         return False

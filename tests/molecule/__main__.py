@@ -12,7 +12,7 @@ import sys
 from orchestrator.errors import WardshipError
 from tests.lab.pacs import HOSTS
 from tests.molecule import restore
-from tests.molecule.site import ELSEWHERE, HOST, Site
+from tests.molecule.site import ELSEWHERE, HOST, RIS_HOSTS, Site
 from tests.molecule.verify import looked_at
 
 
@@ -23,7 +23,8 @@ def main(verb: str, *arguments: str) -> int:
     if verb == "create":
         wanted = {HOST, *ELSEWHERE.values()}
         site.demo.up(tuple(spec for spec in HOSTS if spec.name in wanted))
-        site.radiology.up()
+        for host in RIS_HOSTS:
+            Site(lab, host).radiology.up()
         for host in sorted(wanted):
             Site(lab, host).create()
         return 0

@@ -24,7 +24,7 @@ from orchestrator.fleet.load import load
 from orchestrator.lab.demo import Demo
 from orchestrator.lab.hospital import Lab
 from orchestrator.lab.loss import lost_from
-from orchestrator.lab.model import PLAIN_HOST, RIS_HOST
+from orchestrator.lab.model import PLAIN_HOST, RIS_HOST, SHARED_RIS_HOST
 from orchestrator.lab.radiology import Radiology
 from orchestrator.plan import store
 from orchestrator.plan.model import ChangeSet
@@ -41,7 +41,9 @@ ELSEWHERE = {
     "snapshot_copy": PLAIN_HOST.name,
     "gnuhealth": RIS_HOST.name,
     "gnuhealth_restore": RIS_HOST.name,
+    "snapshot_postgres": SHARED_RIS_HOST.name,
 }
+RIS_HOSTS = {spec.name: spec for spec in (RIS_HOST, SHARED_RIS_HOST)}
 #: Ansible's ssh: the lab's hosts are reached from the controller's network only.
 SSH = """#!/bin/sh
 exec {enter} ssh "$@"
@@ -55,8 +57,8 @@ class Site:
         self.host = host
         self.lab = Lab(name, state=LABS, cache=CACHE, say=print)
         self.demo = Demo(self.lab, say=print)
-        self.radiology = Radiology(self.lab, say=print)
-        self.under = Ris(self.radiology) if host == RIS_HOST.name else Pacs(self.demo, host)
+        self.radiology = Radiology(self.lab, say=print, spec=RIS_HOSTS.get(host, RIS_HOST))
+        self.under = Ris(self.radiology) if host in RIS_HOSTS else Pacs(self.demo, host)
         #: What the playbooks of a run are given, and what scenarios keep from step to step.
         self.kept = self.lab.home / "molecule" / host
 

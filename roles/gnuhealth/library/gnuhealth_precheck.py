@@ -57,6 +57,19 @@ def state_is_captured(given):
         real = Path(path).resolve()
         if not any(volume in (real, *real.parents) for volume in volumes):
             yield f"{path} is outside of every volume: a restore would not put it back"
+    if given["names"]["shared"]:
+        yield from database_is_captured(given["names"])
+
+
+def database_is_captured(names):
+    """The database that is copied is the one that GNU Health uses."""
+    if names["database"] not in names["databases"].values():
+        yield f"the database {names['database']} is not copied: name it under databases (records)"
+    used = product.psql(names, "show data_directory", database="postgres").strip()
+    copied = product.directory_of(names)
+    if Path(used).resolve() != Path(copied).resolve():
+        port = product.address(names)["PGPORT"]
+        yield f"port {port} is the cluster in {used}, {names['services'][0]} is the one in {copied}"
 
 
 def nothing_else_goes_back(given):
@@ -67,6 +80,8 @@ def nothing_else_goes_back(given):
     for path in sorted(Path(names["volumes"]["live"]).iterdir()):
         if path not in known:
             yield f"{path} is no part of GNU Health, and a restore would put it back too"
+    if names["shared"]:  # nothing of the cluster is put back but the one database
+        return
     listed = "select datname from pg_database where not datistemplate order by 1"
     for name in product.psql(names, listed).split():
         if name not in (names["database"], "postgres"):

@@ -20,6 +20,11 @@ except ImportError:  # beside the host scripts
 
 #: Numbers of the verifier's own patient and order, for ``like``: they are nobody's.
 OWN = "WARDSHIP-%"
+CONNECTED = """
+select distinct coalesce(nullif(application_name, ''), 'no name') || ' as ' || usename
+|| ' from ' || coalesce(host(client_addr), 'this host') from pg_stat_activity
+where backend_type = 'client backend' and {ours} and pid <> pg_backend_pid() order by 1
+"""
 
 
 def configuration(names):
@@ -80,9 +85,15 @@ def start_database(names):
 def database_alone(names):
     """PostgreSQL without its unit, which is held until the release starts; stopped at the end.
 
+    One that serves others runs, and goes on.
+
     Raises:
         ProblemError: it did not start, or did not stop.
     """
+    if names["shared"]:
+        start_database(names)
+        yield
+        return
     version, name = cluster(names)
     control = ["pg_ctlcluster", "--skip-systemctl-redirect"]
     run([*control, version, name, "start"], timeout=names["start_seconds"])
@@ -137,12 +148,19 @@ def ask_database(names):
 
 def connected(names):
     """Who else is connected to the database, in words, while GNU Health is stopped."""
-    statement = (
-        "select distinct coalesce(nullif(application_name, ''), 'no name') || ' as ' || usename "
-        "|| ' from ' || coalesce(host(client_addr), 'this host') from pg_stat_activity "
-        "where backend_type = 'client backend' and pid <> pg_backend_pid() order by 1"
-    )
-    return psql(names, statement).splitlines()
+    return psql(names, CONNECTED.format(ours=ours(names))).splitlines()
+
+
+def ours(names):
+    """A condition on ``pg_stat_activity``: whose sessions speak against a change."""
+    # In a cluster that is stopped everybody's do, whatever database they are in.
+    return "datname = current_database()" if names["shared"] else "true"
+
+
+def directory_of(names):
+    """Where the cluster of the unit keeps its files, by its own configuration."""
+    version, name = cluster(names)
+    return run(["pg_conftool", "-s", version, name, "show", "data_directory"]).strip()
 
 
 def written(names):

@@ -16,18 +16,31 @@ import urllib.request
 from pathlib import Path
 
 try:
+    from ansible.module_utils.gnuhealth_database import address as address
     from ansible.module_utils.gnuhealth_database import ask_database as ask_database
-    from ansible.module_utils.gnuhealth_database import configuration, psql
+    from ansible.module_utils.gnuhealth_database import configuration, ours, psql
+    from ansible.module_utils.gnuhealth_database import directory_of as directory_of
     from ansible.module_utils.gnuhealth_host import ProblemError, run, unit, write_atomically
 except ImportError:  # beside the host scripts
+    from gnuhealth_database import address as address
     from gnuhealth_database import ask_database as ask_database
-    from gnuhealth_database import configuration, psql
+    from gnuhealth_database import configuration, ours, psql
+    from gnuhealth_database import directory_of as directory_of
     from gnuhealth_host import ProblemError, run, unit, write_atomically
 
 #: Series of releases → the column of a patient that names the party (4.4 and 5.0 differ in it).
 SERIES = {"4.4": "name", "5.0": "party"}
 #: Accounts that GNU Health's own installation makes for demonstrations.
 DEMO = "demo\\_%"
+#: Whoever is not GNU Health itself: another account, or its own from another host.
+STRANGERS = """
+select distinct coalesce(nullif(application_name, ''), 'no name') || ' as ' || usename
+|| ' from ' || coalesce(host(client_addr), 'this host') from pg_stat_activity
+where backend_type = 'client backend' and {ours} and pid <> pg_backend_pid()
+and (usename <> '{user}' or (client_addr is not null
+and not client_addr <<= '127.0.0.0/8' and client_addr <> '::1')) order by 1
+"""
+DUMPS = "select count(*) from pg_stat_activity where application_name = 'pg_dump' and {ours}"
 RECORD = "wardship-database.json"
 
 
@@ -164,14 +177,10 @@ def is_of_the_unit(names, pid):
 
 
 def strangers(names):
-    """Clients of the database from another host."""
-    statement = (
-        "select distinct host(client_addr) from pg_stat_activity where backend_type = "
-        "'client backend' and client_addr is not null and not client_addr <<= '127.0.0.0/8' "
-        "and client_addr <> '::1' order by 1"
-    )
-    for address in psql(names, statement).split():
-        yield f"{address} is connected to the database: it would go on writing while it is changed"
+    """Clients of the database that are not GNU Health, and are not ended with it."""
+    user = (address(names)["PGUSER"] or names["user"]).replace("'", "''")
+    for client in psql(names, STRANGERS.format(ours=ours(names), user=user)).splitlines():
+        yield f"{client} is connected to the database: it would go on writing while it is changed"
 
 
 def counts(names):
@@ -185,14 +194,19 @@ def counts(names):
 
 
 def writes_to(names):
-    """Where PostgreSQL and GNU Health write what must not be lost."""
+    """Where PostgreSQL and GNU Health write what must not be lost.
+
+    A database that is copied in a cluster of others lies in no volume.
+    """
+    attachments = [*filter(None, [configuration(names).get("database", {}).get("path")])]
+    if names["shared"]:
+        return attachments
     statement = (
         "select setting from pg_settings where name = 'data_directory' union all "
         "select pg_tablespace_location(oid) from pg_tablespace where spcname !~ '^pg_'"
     )
     places = psql(names, statement).split()
-    attachments = configuration(names).get("database", {}).get("path")
-    return [*places, *(f"{place}/pg_wal" for place in places[:1]), *filter(None, [attachments])]
+    return [*places, *(f"{place}/pg_wal" for place in places[:1]), *attachments]
 
 
 def under_way(names):
@@ -201,7 +215,7 @@ def under_way(names):
     found = [
         f"{names['root']}: trytond-admin is running" for each in programs if "trytond-admin" in each
     ]
-    dumps = psql(names, "select count(*) from pg_stat_activity where application_name = 'pg_dump'")
+    dumps = psql(names, DUMPS.format(ours=ours(names)))
     return found[:1] + ["a dump of the database is being taken"] * (int(dumps) > 0)
 
 
