@@ -39,7 +39,7 @@ class StateDatabase(Model):
     ``service``: the unit of its PostgreSQL cluster, which then serves others all the while.
     """
 
-    name: Name
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
     database: DatabaseName
     service: Cluster
 

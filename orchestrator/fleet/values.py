@@ -23,9 +23,6 @@ from pydantic import (
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 #: DICOM PS3.5 section 6.2, VR AE: at most 16 characters, no backslash or control characters.
 AETitle = Annotated[str, Field(pattern=r"^[A-Z0-9_.-]{1,16}$")]
-#: A database and the unit of its cluster, as the host program takes them (database_manifest.py).
-DatabaseName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,30}$")]
-Cluster = Annotated[str, Field(pattern=r"^postgresql@[0-9]+-[A-Za-z0-9._]+\.service$")]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 #: A host name or an IP address.
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$")]
@@ -37,6 +34,12 @@ _timezones = cache(available_timezones)
 def _known_timezone(name: str) -> str:
     if name not in _timezones():
         raise ValueError("no such time zone; expected an IANA name such as Africa/Mbabane")
+    return name
+
+
+def _no_own_database(name: str) -> str:
+    if name in ("postgres", "template0", "template1"):
+        raise ValueError("expected a product's database, this is PostgreSQL's own")
     return name
 
 
@@ -54,6 +57,11 @@ def _plain_path(path: str) -> str:
     return path
 
 
+#: A database and the unit of its cluster, as the host program takes them (database_manifest.py).
+DatabaseName = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,30}$"), AfterValidator(_no_own_database)
+]
+Cluster = Annotated[str, Field(pattern=r"^postgresql@[0-9]+-[A-Za-z0-9._]+\.service$")]
 TimeZone = Annotated[str, AfterValidator(_known_timezone)]
 HostPath = Annotated[
     str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Dict
 
 from . import anchor, ballast, databases, door, epoch, hold, member, parking, records, returned
@@ -9,7 +10,7 @@ from .change import facts, load
 from .host import Host
 from .locks import locked
 from .opening import finish, let_out
-from .outcome import RefusedError
+from .outcome import FailedError, RefusedError
 from .phases import RUNNING, needs
 from .volumes import forget
 from .work import Work
@@ -44,6 +45,9 @@ def clear(host: Host, identifier: str, *, at: int, reason: str) -> Dict[str, Any
         work = Work(change, "clear")
         host.disk.make_dir(change.paths.phases)
         hold.release(host, change.manifest.services)
+        for place in work.databases:
+            with contextlib.suppress(FailedError):  # what passed its checks lets people in
+                databases.open_up(place)
         let_out(work)
         door.open_up(host)
         parking.deliver(change)
@@ -76,17 +80,18 @@ def cleanup(host: Host, identifier: str, *, at: int) -> Dict[str, Any]:
         paths = change.paths
         for place in work.places:
             forget(place, work.snapshots, host.disk)
-        for base in work.bases:
-            databases.forget(base)
         for kept in (
             paths.saved,
             paths.saved_aside,
             paths.listings,
-            paths.databases,
             paths.evidence,
             paths.scripts,
             paths.files,
         ):
             host.disk.remove_tree(kept)
         kept_parked = returned.clean(work)
+        # Last: a cluster that does not answer keeps nothing else, which may name patients.
+        for database in work.databases:
+            databases.forget(database)
+        host.disk.remove_tree(paths.databases)
     return {"cleaned": identifier, "kept": kept_parked}

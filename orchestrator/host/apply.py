@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import door, hold, parking, volumes
+from . import databases, door, hold, parking, volumes
 from .install import install
 from .outcome import FailedError
 from .work import Work, current_release
@@ -19,6 +19,8 @@ def run(work: Work) -> None:
     if manifest.switch_root is not None:
         switch(work, manifest.switch_root)
     hold.reload(work.host)
+    for place in work.databases:
+        databases.open_up(place)
     work.must("migrate", manifest.to_release)
     hold.hold(work.host, manifest.services)  # the release may have brought units of its own
     hold.allow_start(work.host)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Dict, Iterator, List
 
 from .postgresql import Postgresql, identifier, literal
 
-#: Differs between a database and its copy, or is compared for itself.
+#: Differs between a database and its copy, or is compared apart (what is granted).
 OTHER = "{oid,datname,datfrozenxid,datminmxid,datallowconn,datistemplate,datlastsysoid,datacl}"
 SHAPE = """
 select (to_jsonb(d) - '{other}'::text[])::text,
@@ -44,6 +45,11 @@ REFUSED = {
 }
 
 
+#: Sessions of PostgreSQL's own that a template may not have: a scheduler's, a replica's.
+WORKERS = """
+select distinct backend_type from pg_stat_activity where datname = {name} and backend_type
+not in ('client backend', 'autovacuum worker', 'parallel worker') order by 1
+"""
 COUNTED = "select {counts} from pg_database d where datname = {name}"
 #: PostgreSQL refuses to copy a database whose collation the host's library has changed since.
 COLLATION = """
@@ -64,6 +70,10 @@ def problems_of(cluster: Postgresql, name: str) -> List[str]:
         f"the database {name} has {what}, which a copy would not have"
         for what, count in zip(REFUSED, row)
         if count != "0"
+    ]
+    found += [
+        f"the database {name} is used by a {row[0]}, and cannot be copied while it is"
+        for row in cluster.ask(WORKERS.format(name=literal(name)))
     ]
     ((version,),) = cluster.ask("show server_version_num")
     if int(version) >= 150000:
@@ -98,11 +108,17 @@ def give(cluster: Postgresql, live: str, copy: str) -> None:
     for role, setting in cluster.ask(SETTINGS.format(name=literal(live))):
         name, _, value = setting.partition("=")
         who = f"role {identifier(role)} in {to}" if role else to
-        told = value if name in LISTS else literal(value)
+        told = _listed(value) if name in LISTS else literal(value)
         # A setting of an extension has a dot in its name.
         setting_name = ".".join(identifier(part) for part in name.split("."))
         statements.append(f"alter {who} set {setting_name} to {told}")
     cluster.change("give", f"begin; {'; '.join(statements)}; commit")
+
+
+def _listed(value: str) -> str:
+    """A list of names as its elements, each a text: an empty one cannot be a name."""
+    (elements,) = csv.reader([value], skipinitialspace=True)
+    return ", ".join(literal(each.strip()) for each in elements)
 
 
 def _granted(rows: List[List[str]], to: str, owner: str) -> Iterator[str]:

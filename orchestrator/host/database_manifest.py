@@ -11,6 +11,8 @@ PROVIDER = "postgres"
 CLUSTER = re.compile(r"postgresql@([0-9]+)-([A-Za-z0-9._]+)\.service")
 #: PostgreSQL cuts names at 63 bytes; ours are longer by a suffix.
 DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}")
+#: PostgreSQL's own.
+OWN = ("postgres", "template0", "template1")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 
@@ -53,6 +55,8 @@ def problems(
             for key, shape in (("name", NAME), ("database", DATABASE), ("service", CLUSTER))
             if not isinstance(each[key], str) or not shape.fullmatch(each[key])
         ]
+        if each["database"] in OWN:
+            wrong.append(f"{each['database']} is PostgreSQL's own database")
         if each["service"] in services:
             wrong.append(f"{each['service']} is to be stopped, and serves {each['database']}")
     if wrong:

@@ -15,24 +15,35 @@ from .database_facts import about, give, problems_of
 from .database_manifest import Database
 from .layout import ChangeLayout
 from .outcome import FailedError
-from .postgresql import Postgresql, identifier, literal, name_of
+from .postgresql import Postgresql, identifier, label_of, literal, name_of
 from .system import System
 
-#: How long clients of a database that is put back may take to be gone, in seconds.
+#: How long sessions may take to be gone, in seconds.
 ENDING = 30.0
-CLIENTS = """
-select distinct coalesce(nullif(application_name, ''), 'no name') || ' as ' || usename
+#: Every session in a database but those of PostgreSQL's own keeping.
+SESSIONS = """
+select coalesce(nullif(application_name, ''), backend_type) || ' as ' || coalesce(usename, 'none')
 || ' from ' || coalesce(host(client_addr), 'this host') from pg_stat_activity
-where backend_type = 'client backend' and datname = {name} order by 1
+where datname = {name} and pid <> pg_backend_pid() and backend_type <> 'autovacuum worker'
+group by 1 order by 1
 """
+END = """
+select pid, pg_terminate_backend(pid) from pg_stat_activity
+where {which} and pid <> pg_backend_pid()
+"""
+LIMIT = "select datconnlimit from pg_database where datname = {name}"
+PREPARED = "select gid from pg_prepared_xacts where database = {name}"
 
 
-class Base:
-    """One database of a change: where it is, and what its copies are called."""
+class DatabasePlace:
+    """One database of a change: where it is, what its copies are called, what is noted of it."""
 
-    def __init__(self, system: System, change: str, database: Database) -> None:
+    def __init__(
+        self, system: System, paths: ChangeLayout, change: str, database: Database
+    ) -> None:
         self.name = database.name
-        self.cluster = Postgresql(system, database)
+        self.system, self.paths = system, paths
+        self.cluster = Postgresql(system, database, label=label_of(change))
         self.live = database.database
         self.aside, self.copy, self.failed = (
             name_of(change, self.live, state) for state in ("tmp", "copy", "failed")
@@ -45,168 +56,225 @@ class Base:
         """Every database of the cluster with its OID."""
         return {row[0]: row[1] for row in self.cluster.ask("select datname, oid from pg_database")}
 
-    def clients(self) -> List[str]:
-        """Who is connected to it, in words."""
-        return [row[0] for row in self.cluster.ask(CLIENTS.format(name=literal(self.live)))]
+    def sessions(self) -> List[str]:
+        """Who is in it, in words."""
+        return [row[0] for row in self.cluster.ask(SESSIONS.format(name=literal(self.live)))]
+
+    def noted(self) -> Dict[str, str]:
+        """What is known of it: the copy's ``oid``, the cluster's ``directory``, the ``limit`` that
+        the live one has, and what ``failed`` is called."""
+        kept = records.read(self.paths.databases) or {}
+        found: Dict[str, str] = kept.get("databases", {}).get(self.name, {})
+        return found
+
+    def note(self, **told: str) -> None:
+        """Write more down of it; an empty word is forgotten."""
+        kept = (records.read(self.paths.databases) or {}).get("databases", {})
+        known = {**kept.get(self.name, {}), **told}
+        kept[self.name] = {what: word for what, word in known.items() if word}
+        records.write(self.system.disk, self.paths.databases, {"databases": kept})
+
+    def end(self, *databases: str) -> List[str]:
+        """End every session in databases of this change; who they were.
+
+        Raises:
+            FailedError: one does not end.
+        """
+        ended = []
+        for name in databases:
+            ended += [row[0] for row in self.cluster.ask(SESSIONS.format(name=literal(name)))]
+            self._end(f"datname = {literal(name)}")
+        return ended
+
+    def end_own(self) -> None:
+        """End what this change still runs there: a copy goes on when its client is killed."""
+        self._end(f"application_name = {literal(self.cluster.label)}")
+
+    def _end(self, which: str) -> None:
+        deadline = self.system.monotonic() + ENDING
+        while self.cluster.ask(END.format(which=which)):
+            if self.system.monotonic() > deadline:
+                raise FailedError(f"{self}: sessions do not end ({which})")
+            self.system.sleep(0.5)
 
 
-def problems(bases: Sequence[Base]) -> Tuple[List[str], List[room.Need]]:
+def problems(places: Sequence[DatabasePlace]) -> Tuple[List[str], List[room.Need]]:
     """Why these cannot be copied, and the room that copies take."""
     found: List[str] = []
     needs: List[room.Need] = []
-    for base in bases:
+    for place in places:
         try:
-            there = base.oids()
-            if base.live not in there:
-                found.append(f"there is no {base}")
+            there = place.oids()
+            if place.live not in there:
+                found.append(f"there is no {place}")
                 continue
             found += [
                 f"{name} is there already: a snapshot is never retaken"
-                for name in (base.copy, base.failed)
+                for name in (place.copy, place.failed)
                 if name in there
             ]
-            found += problems_of(base.cluster, base.live)
-            directory, size = _place(base)
-            needs.append(room.Need(directory, size, 1))
+            found += problems_of(place.cluster, place.live)
+            place.cluster.require_dumps(place.live)
+            directory, size = _lies(place)
+            files = directory / "base" / there[place.live]
+            entries = sum(1 for _ in files.iterdir()) if files.is_dir() else 1
+            needs.append(room.Need(directory, size, entries))
         except FailedError as error:
             found.append(error.because)
     return found, needs
 
 
-def _place(base: Base) -> Tuple[Path, int]:
+def _lies(place: DatabasePlace) -> Tuple[Path, int]:
     """Where its cluster keeps its files, and the database's size in bytes."""
-    asked = f"select current_setting('data_directory'), pg_database_size({literal(base.live)})"
-    ((directory, size),) = base.cluster.ask(asked)
-    return base.cluster.system.at(directory), int(size)
+    asked = f"select current_setting('data_directory'), pg_database_size({literal(place.live)})"
+    ((directory, size),) = place.cluster.ask(asked)
+    return place.system.at(directory), int(size)
 
 
-def connected(bases: Sequence[Base]) -> List[str]:
-    """Who is connected, while nobody may be."""
-    return [f"connected to {base}: {client}" for base in bases for client in base.clients()]
+def connected(places: Sequence[DatabasePlace]) -> List[str]:
+    """Who is in them, while nobody may be."""
+    return [f"connected to {place}: {client}" for place in places for client in place.sessions()]
 
 
-def capture(base: Base) -> None:
+def close(place: DatabasePlace) -> None:
+    """Let nobody new in but superusers, so that nothing is written that no copy has."""
+    if "limit" not in place.noted():
+        for row in place.cluster.ask(LIMIT.format(name=literal(place.live))):
+            place.note(limit=row[0])
+    _limit(place, "0")
+
+
+def open_up(place: DatabasePlace) -> None:
+    """Let in whom it let in before; nothing where it was not closed."""
+    if limit := place.noted().get("limit"):
+        _limit(place, limit)
+
+
+def _limit(place: DatabasePlace, limit: str) -> None:
+    if place.live in place.oids():
+        statement = f"alter database {identifier(place.live)} connection limit {int(limit)}"
+        place.cluster.change("limit", statement)
+
+
+def capture(place: DatabasePlace) -> None:
     """Copy a database under its temporary name, and prove the copy against the live one.
 
     Raises:
         FailedError: a copy stands already, or is not what is live.
     """
-    there = base.oids()
-    if base.copy in there:
-        raise FailedError(f"{base.copy} is there already: a snapshot is never retaken")
-    _drop(base, base.aside)
-    ((version,),) = base.cluster.ask("show server_version_num")
+    there = place.oids()
+    if place.copy in there:
+        raise FailedError(f"{place.copy} is there already: a snapshot is never retaken")
+    _drop(place, place.aside)
+    ((version,),) = place.cluster.ask("show server_version_num")
     # By files where there is a choice: the other way writes all of it into the log as well.
     by_files = " strategy file_copy" if int(version) >= 150000 else ""
-    copied = f"create database {identifier(base.aside)} template {identifier(base.live)}{by_files}"
-    base.cluster.change("copy", copied, timeout=None)
-    give(base.cluster, base.live, base.aside)
-    live, aside = (about(base.cluster, name) for name in (base.live, base.aside))
-    different = [name for name in live if live[name] != aside[name]]
+    live, aside = identifier(place.live), identifier(place.aside)
+    place.cluster.change("copy", f"create database {aside} template {live}{by_files}", timeout=None)
+    give(place.cluster, place.live, place.aside)
+    known, copied = (about(place.cluster, name) for name in (place.live, place.aside))
+    different = [name for name in known if known[name] != copied[name]]
     if different:
-        raise FailedError(f"the copy of {base} has other {', '.join(different)}")
-    if base.cluster.digest(base.live) != base.cluster.digest(base.aside):
-        raise FailedError(f"the copy of {base} is not what is live")
+        raise FailedError(f"the copy of {place} has other {', '.join(different)}")
+    told = place.paths.directory / "pg_dump.stderr"
+    one, other = (place.cluster.digest(name, told=told) for name in (place.live, place.aside))
+    if one != other:
+        raise FailedError(f"the copy of {place} is not what is live")
 
 
-def seal(base: Base, paths: ChangeLayout, system: System) -> None:
+def seal(place: DatabasePlace) -> None:
     """Note which database the proved copy is, and give it its name; nobody is let in."""
-    directory, _ = _place(base)
-    about_copy = {"oid": base.oids()[base.aside], "directory": str(directory)}
-    _note(base, paths, system, about_copy)
-    aside = identifier(base.aside)
-    base.cluster.change(
+    directory, _ = _lies(place)
+    place.note(oid=place.oids()[place.aside], directory=str(directory))
+    place.end(place.aside)
+    aside = identifier(place.aside)
+    place.cluster.change(
         "seal",
         f"begin; alter database {aside} allow_connections false; "
-        f"alter database {aside} rename to {identifier(base.copy)}; commit",
+        f"alter database {aside} rename to {identifier(place.copy)}; commit",
     )
 
 
-def noted(paths: ChangeLayout) -> Dict[str, Dict[str, str]]:
-    """What is known of the copies, by the database's name in the manifest."""
-    found: Dict[str, Dict[str, str]] = (records.read(paths.databases) or {}).get("databases", {})
-    return found
+def require(place: DatabasePlace) -> bool:
+    """The proved copy is there; whether it is the live one already.
+
+    Raises:
+        FailedError: it is gone, or its cluster does not answer.
+    """
+    there, oid = place.oids(), place.noted().get("oid")
+    if oid is None or oid not in (there.get(place.live), there.get(place.copy)):
+        raise FailedError(f"{place.copy} is gone: {place} cannot be put back")
+    return there.get(place.live) == oid
 
 
-def _note(base: Base, paths: ChangeLayout, system: System, told: Dict[str, str]) -> None:
-    known = noted(paths)
-    known[base.name] = {**known.get(base.name, {}), **told}
-    records.write(system.disk, paths.databases, {"databases": known})
-
-
-def put_back(base: Base, paths: ChangeLayout, system: System) -> str:
+def put_back(place: DatabasePlace) -> str:
     """Make the database again what it was; says what was done. May be cut and called again.
 
     Raises:
         FailedError: the proved copy is gone, or somebody cannot be put out.
     """
-    base.cluster.start()
-    there = base.oids()
-    oid = noted(paths).get(base.name, {}).get("oid")
-    if oid is None or oid not in (there.get(base.live), there.get(base.copy)):
-        raise FailedError(f"{base.copy} is gone: {base} cannot be put back")
-    if there.get(base.live) == oid:
-        told = f"{base} was put back already"
+    if require(place):
+        told = f"{place} was put back already"
     else:
-        _exchange(base, is_there=base.live in there)
-        told = f"{base} is again what it was, the failed state is {base.failed}"
-    _note(base, paths, system, {"failed": base.failed})
+        _exchange(place)
+        told = f"{place} is again what it was, the failed state is {place.failed}"
+    place.note(failed=place.failed if place.failed in place.oids() else "")
     return told
 
 
-def _exchange(base: Base, *, is_there: bool) -> None:
-    live, copy = identifier(base.live), identifier(base.copy)
-    aside = f"alter database {live} rename to {identifier(base.failed)}; " if is_there else ""
-    if is_there:
-        base.cluster.change("close", f"alter database {live} allow_connections false")
-        _put_out(base)
-    base.cluster.change(
+def _exchange(place: DatabasePlace) -> None:
+    live, copy = identifier(place.live), identifier(place.copy)
+    aside = ""
+    if place.live in place.oids():
+        _forget_prepared(place)
+        place.cluster.change("close", f"alter database {live} allow_connections false")
+        aside = f"alter database {live} rename to {identifier(place.failed)}; "
+    place.end(place.live, place.copy)
+    place.cluster.change(
         "exchange",
         f"begin; {aside}alter database {copy} allow_connections true; "
         f"alter database {copy} rename to {live}; commit",
     )
 
 
-def _put_out(base: Base) -> None:
-    """End every connection to what failed; nobody new is let in."""
-    system = base.cluster.system
-    of = f"from pg_stat_activity where datname = {literal(base.live)}"
-    deadline = system.monotonic() + ENDING
-    while base.cluster.ask(f"select pid, pg_terminate_backend(pid) {of}"):
-        if system.monotonic() > deadline:
-            raise FailedError(f"still connected to {base}: {'; '.join(base.clients())}")
-        system.sleep(0.5)
+def _forget_prepared(place: DatabasePlace) -> None:
+    """A transaction that the failing release prepared would keep its database from its new name."""
+    for row in place.cluster.ask(PREPARED.format(name=literal(place.live))):
+        statement = f"rollback prepared {literal(row[0])}"
+        place.cluster.change("prepared", statement, at=place.live)
 
 
-def drop_half_copy(base: Base) -> str:
+def drop_half_copy(place: DatabasePlace) -> str:
     """Remove a copy that was not proved; says what became of it, nothing where there is none."""
     try:
-        if base.aside not in base.oids():
+        if place.aside not in place.oids():
             return ""
-        _drop(base, base.aside, timeout=60)
+        _drop(place, place.aside, timeout=60)
     except FailedError as error:
-        return f"{base.aside} stays: {error.because}"
-    return f"{base.aside} is removed: it was not proved"
+        return f"{place.aside} stays: {error.because}"
+    return f"{place.aside} is removed: it was not proved"
 
 
-def give_room(base: Base, paths: ChangeLayout, system: System, *, needed: int) -> str:
+def give_room(place: DatabasePlace, *, needed: int) -> str:
     """Remove what failed where it leaves the cluster no room; says so, or nothing."""
-    directory = noted(paths).get(base.name, {}).get("directory")
-    if directory is None or system.free(Path(directory)) >= needed:
+    noted = place.noted()
+    if "failed" not in noted or place.system.free(Path(noted["directory"])) >= needed:
         return ""
-    _drop(base, base.failed)
-    return f"{base.failed} is removed: it leaves no room for the old release"
+    _drop(place, place.failed)
+    place.note(failed="")
+    return f"{place.failed} is removed: it leaves no room for the old release"
 
 
-def forget(base: Base) -> None:
+def forget(place: DatabasePlace) -> None:
     """Remove everything that a change keeps of a database, never the database.
 
     Raises:
         FailedError: somebody uses it, or the cluster does not answer.
     """
-    for name in (base.aside, base.copy, base.failed):
-        _drop(base, name)
+    for name in (place.aside, place.copy, place.failed):
+        _drop(place, name)
 
 
-def _drop(base: Base, name: str, *, timeout: float = 600) -> None:
-    base.cluster.change("drop", f"drop database if exists {identifier(name)}", timeout=timeout)
+def _drop(place: DatabasePlace, name: str, *, timeout: float = 600) -> None:
+    place.end(name)
+    place.cluster.change("drop", f"drop database if exists {identifier(name)}", timeout=timeout)

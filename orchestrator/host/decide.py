@@ -7,10 +7,12 @@ from typing import Any, Dict, Optional
 
 from . import ballast, epoch, records, watch
 from .change import Change, facts, load
+from .databases import require
 from .host import Host
 from .outcome import FailedError, RefusedError
 from .phases import RESTORE, decidable, reversible
 from .records import Record
+from .work import database_places
 
 #: Who decides on a host without a controller.
 BOOT, TIMER = "boot", "undo timer"
@@ -68,6 +70,7 @@ def reverse(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, 
         change = load(host, identifier)
         if change.reversal() is None:
             _unless(reversible(facts(change)))
+            _unless(_without_copy(change))
             ballast.give(host)
             record = {"because": because, "at": host.stamp(), "epoch": at}
             paths = change.paths
@@ -76,6 +79,16 @@ def reverse(host: Host, identifier: str, *, at: int, because: str) -> Dict[str, 
             watch.keep(change)
         standing = change.reversal()
     return {"change": identifier, "reversal": _stripped(standing) if standing else None}
+
+
+def _without_copy(change: Change) -> "Optional[tuple[str, str]]":
+    """Nothing that works is stopped for a way back that is not there."""
+    try:
+        for place in database_places(change):
+            require(place)
+    except FailedError as error:
+        return "order", error.because
+    return None
 
 
 def _unless(refused: "Optional[tuple[str, str]]") -> None:

@@ -39,7 +39,7 @@ def problems(change: Change) -> List[str]:
     found += parking.problems(
         change, [one for one in everything(change.host) if one.id != change.id]
     )
-    of_databases, copies = databases.problems(work.bases)
+    of_databases, copies = databases.problems(work.databases)
     found += of_databases
     return found + volumes.problems(work.places, work.snapshots, system, beside=copies)
 
@@ -67,6 +67,8 @@ def run(work: Work) -> None:
     turned = parking.turned(work.change)
     guests = door.shut(work.host, manifest, turned)
     work.note(f"door shut: {', '.join(map(str, manifest.ports))}{guests}")
+    for place in work.databases:
+        databases.close(place)
     census = work.change.paths.census_before
     work.must("stop", manifest.from_release, WARDSHIP_CENSUS=str(census))
     prove_stopped(work)
@@ -81,7 +83,7 @@ def prove_stopped(work: Work) -> None:
     """
     still = services.active(work.system, work.manifest.services)
     still += services.holders(work.system, [v.path for v in work.manifest.volumes])
-    still += databases.connected(work.bases)
+    still += databases.connected(work.databases)
     if still:
         raise FailedError(f"not proved stopped: {'; '.join(still[:5])}")
     work.note("proved stopped")

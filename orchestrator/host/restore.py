@@ -34,26 +34,53 @@ def run(work: Work) -> None:
     if not was_touched(work):
         work.note("nothing had begun: nothing to put back")
         return
+    was_applied = look(work.change, "apply")[0] != ABSENT
+    ready_databases(work, was_applied=was_applied)
     if told := parking.revive(work.change):
         work.note(told)
     door.shut(work.host, manifest, parking.turned(work.change))
     hold.forbid_start(work.host)
     hold.hold(work.host, manifest.services)
-    if look(work.change, "apply")[0] == ABSENT:
+    if not was_applied:
         work.note("nothing was changed: only started again")
         drop_half_captures(work)
     else:
+        close_databases(work)
         stop(work)
         evidence.keep(work)
         put_back(work)
         parking.forget_outcomes(work.change)
         hold.hold(work.host, manifest.services)  # what was put back may lack the drop-ins
+    for database in work.databases:
+        databases.open_up(database)
     volumes.require_archives(work.places)
     hold.allow_start(work.host)
     work.must("start", manifest.from_release)
     if work.has("carry"):
         work.must("carry", manifest.from_release)
     work.settle()
+
+
+def ready_databases(work: Work, *, was_applied: bool) -> None:
+    """Their clusters run, nothing of ours goes on there, and what is put back is there.
+
+    Raises:
+        FailedError: it is not so; nothing was touched for it.
+    """
+    for place in work.databases:
+        place.cluster.start()
+        place.end_own()
+        if was_applied:
+            databases.require(place)
+
+
+def close_databases(work: Work) -> None:
+    """From here nobody writes what no copy has; in a reversal it is counted after this."""
+    for place in work.databases:
+        if not databases.require(place):
+            databases.close(place)
+            for client in place.end(place.live):
+                work.note(f"ended in {place}: {client}")
 
 
 def stop(work: Work) -> None:
@@ -83,7 +110,7 @@ def drop_half_captures(work: Work) -> None:
             work.note(f"{place.aside} is {what}: it was not proved")
         except (FailedError, OSError) as error:
             work.note(f"{place.aside} stays: {error}")
-    for told in filter(None, map(databases.drop_half_copy, work.bases)):
+    for told in filter(None, map(databases.drop_half_copy, work.databases)):
         work.note(told)
 
 
@@ -112,8 +139,8 @@ def put_back(work: Work) -> None:
     trees = saved.load(work.change.paths.saved)
     for place in work.places:
         work.note(volumes.put_back(place, work.snapshots, work.disk))
-    for base in work.bases:
-        work.note(databases.put_back(base, work.change.paths, work.system))
+    for database in work.databases:
+        work.note(databases.put_back(database))
     for path, tree in trees.items():
         if saved.put_back(work.system, path, tree, saved=work.change.paths.saved):
             work.note(f"{path} is again what it was")
@@ -128,8 +155,8 @@ def make_room(work: Work) -> None:
     """
     if work.change.reversal() is not None:
         return
-    for base in work.bases:
-        if told := databases.give_room(base, work.change.paths, work.system, needed=ROOM):
+    for database in work.databases:
+        if told := databases.give_room(database, needed=ROOM):
             work.note(told)
     for place in work.places:
         if place.is_archive:

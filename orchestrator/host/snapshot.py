@@ -18,12 +18,12 @@ def run(work: Work) -> None:
     for place in work.places:
         volumes.capture(place, work.snapshots, work.disk)
         work.note(f"captured and proved: {place.live}")
-    for base in work.bases:
-        databases.capture(base)
-        work.note(f"copied and proved: {base}")
+    for database in work.databases:
+        databases.capture(database)
+        work.note(f"copied and proved: {database}")
     prove_stopped(work)
     for place in work.places:
         volumes.seal(place, work.snapshots, work.disk)
-    for base in work.bases:
-        databases.seal(base, paths, work.system)
+    for database in work.databases:
+        databases.seal(database)
     work.disk.rename(paths.saved_aside, paths.saved)

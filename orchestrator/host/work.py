@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional
 
-from . import databases
 from .change import Change, look
-from .databases import Base
+from .databases import DatabasePlace
 from .host import Host
 from .outcome import FailedError
 from .phases import ABSENT
@@ -31,7 +30,7 @@ class Work:
         self.manifest = change.manifest
         self.snapshots = PROVIDERS[change.manifest.provider](change.host.system)
         self.places = [Place(self.system, change.id, volume) for volume in change.manifest.volumes]
-        self.bases = [Base(self.system, change.id, each) for each in change.manifest.databases]
+        self.databases = database_places(change)
 
     def note(self, text: str) -> None:
         # A file's name may be no UTF-8; a line that is only told must not stop a restore.
@@ -96,13 +95,18 @@ def environment(change: Change, phase: str, release: str) -> Dict[str, str]:
             words[f"WARDSHIP_LISTING_{name}"] = str(place.listing)
         if place.failed.exists():
             words[f"WARDSHIP_FAILED_{name}"] = str(place.failed)
-    kept = databases.noted(change.paths)
-    for database in manifest.databases:
+    for database in database_places(change):
         name = database.name.upper()
-        words[f"WARDSHIP_DATABASE_{name}"] = database.database
-        if failed := kept.get(database.name, {}).get("failed"):
+        words[f"WARDSHIP_DATABASE_{name}"] = database.live
+        if failed := database.noted().get("failed"):
             words[f"WARDSHIP_FAILED_{name}"] = f"database {failed}"
     return words
+
+
+def database_places(change: Change) -> List[DatabasePlace]:
+    """The databases of a change that are captured in their cluster."""
+    system, paths = change.host.system, change.paths
+    return [DatabasePlace(system, paths, change.id, each) for each in change.manifest.databases]
 
 
 def missing_scripts(change: Change) -> List[str]:

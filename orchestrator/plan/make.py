@@ -30,7 +30,7 @@ from orchestrator.plan.model import (
 )
 from orchestrator.plan.outage import Measured, Measurements
 from orchestrator.plan.parking import GIVING, by_hand, parking_for, unsaid
-from orchestrator.plan.room import limits_for, rooms, shortages, to_copy, to_hold
+from orchestrator.plan.room import READ_AS_TEXT, limits_for, rooms, shortages, to_copy, to_hold
 from orchestrator.plan.together import sets, unmet
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
 
@@ -234,7 +234,7 @@ class _Facility:
         parking = parking_for(self.fleet, host, to_release=release)
         volumes = self.fleet.volumes_of(host)
         copied = to_copy(self.fleet.snapshot_of(host), volumes, found) or 0
-        copied += sum(each.size for each in found.databases)
+        of_databases = sum(each.size for each in found.databases)
         change = HostChange(
             host=name,
             address=host.address,
@@ -252,7 +252,7 @@ class _Facility:
             paths=role.state.paths,
             install=role.install,
             snapshot=self.fleet.snapshot_of(host),
-            copied=copied,
+            copied=copied + of_databases,
             door_tcp=tuple(sorted(ports)),
             door_users=role.door_users,
             beside_tcp=tuple(
@@ -261,7 +261,7 @@ class _Facility:
             brings_tcp=tuple(sorted({*ports} & {*found.brings_tcp})),
             limits=limits_for(
                 role.limits,
-                copied=copied,
+                copied=copied + READ_AS_TEXT * of_databases,
                 held=to_hold(volumes, found),
                 giving=GIVING if parking else 0,
             ),

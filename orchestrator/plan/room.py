@@ -21,6 +21,8 @@ KEPT = (16 + 32) << 20
 LISTED = 200
 #: Bytes a second of a copy on the slowest disk that is allowed for: read, written, read again.
 SLOWEST = 10 << 20
+#: A database is copied, and then read twice, as text: how many times its size that counts as.
+READ_AS_TEXT = 4
 #: Objects of an archive a second that the slowest disk gives a second name, or looks for.
 SLOWEST_HELD = 1000
 #: The longest that a phase may last, in seconds (orchestrator/host/manifest.py).

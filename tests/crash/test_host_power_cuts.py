@@ -110,11 +110,16 @@ def assert_as_before(machine: LinuxHost) -> None:
     assert machine.snapshot_of_truth() == machine.truth_before
     assert set(machine.running.values()) == {"1.0"}
     assert len(machine.running) == 2
+    left = [name for name in machine.postgresql.databases if name.endswith("_tmp")]
+    assert not left, "a half copy is left"
 
 
 def assert_new(machine: LinuxHost) -> None:
     assert_over(machine)
     assert machine.at("/data/live/schema").read_text() == "2"
+    if machine.root.parent.name == "postgres":
+        pacs = machine.postgresql.databases["pacs"]
+        assert (pacs.content, pacs.limit) == ("2", "40"), "another database is live"
     assert set(machine.running.values()) == {"2.0"}
     assert len(machine.running) == 2
 

@@ -152,7 +152,8 @@ class LinuxHost(System):
                     found[name] = "directory"
         for database, kept in self.postgresql.databases.items():
             if "_wardship_" not in database:
-                found[f"database {database}"] = f"{kept.content}, {kept.lets_in}, {kept.settings}"
+                shape = (kept.content, kept.lets_in, kept.limit, kept.granted, kept.settings)
+                found[f"database {database}"] = repr(shape)
         return found
 
     def start_service(self, service: str) -> bool:
@@ -384,7 +385,8 @@ def install_product(machine: LinuxHost) -> None:
     for service in SERVICES:
         machine.start_service(service)
     machine.postgresql.make("pacs", "1")
-    machine.postgresql.databases["pacs"].settings = "work_mem=5MB"
+    pacs = machine.postgresql.databases["pacs"]
+    pacs.settings, pacs.limit, pacs.granted = "work_mem=5MB", "40", True
     machine.postgresql.make("laboratory", "of others")
     machine.truth_before = machine.snapshot_of_truth()
 

@@ -33,6 +33,8 @@ class Kept:
     lets_in: bool = True
     owner: str = "pacs"
     settings: str = ""
+    limit: str = "-1"
+    granted: bool = False
 
 
 @dataclass
@@ -42,6 +44,16 @@ class FakePostgresql:
     databases: dict[str, Kept] = field(default_factory=dict)
     clients: dict[str, list[str]] = field(default_factory=dict)
     runs: bool = True
+    #: What PostgreSQL counts in it that no copy has, in the order of its question.
+    counted: tuple[str, ...] = ("0",) * 5
+    #: Sessions of its own keeping, by database.
+    workers: dict[str, list[str]] = field(default_factory=dict)
+    #: Transactions that a release prepared and left, by database.
+    prepared: dict[str, list[str]] = field(default_factory=dict)
+    #: A copy that goes on though its client was killed: until it ends nobody gets at its template.
+    copying: bool = False
+    #: A copy lacks what was granted.
+    ungranted: bool = False
     #: What happens to a copy that is made: nothing, unless a test says so.
     spoil: Callable[[Kept], None] | None = None
     _oids: int = 16384
@@ -57,6 +69,9 @@ class FakePostgresql:
             return Ran(2, "", "connection to server failed")
         if words[0] == "pg_dump" and words[-1] == "--help":
             return Ran(0, "", "")
+        if words[0] == "pg_dump":
+            there = words[-1] in self.databases and "--schema-only" in words
+            return Ran(0, "", "") if there else Ran(1, "", "pg_dump: error: no way in")
         if words[0] == "bash":
             return self._dump(words[-1])
         try:
@@ -91,21 +106,31 @@ class FakePostgresql:
         if asked == "select datname, oid from pg_database":
             return [[name, kept.oid] for name, kept in self.databases.items()]
         if "pg_terminate_backend" in asked:
+            if "application_name = 'wardship_" in asked:
+                self.copying, ended = False, [[1, "t"]] if self.copying else []
+                return [*ended]
             return [[1, "t"] for _ in self.clients.pop(of, [])]
+        if asked.startswith("select distinct backend_type"):
+            return [[who] for who in self.workers.get(of, [])]
         if "from pg_stat_activity" in asked:
             return [[who] for who in self.clients.get(of, [])]
+        if asked.startswith("select gid from pg_prepared_xacts"):
+            return [[gid] for gid in self.prepared.get(of, [])]
+        if asked.startswith("select datconnlimit"):
+            return [[self.databases[of].limit]] if of else []
         if asked.startswith("select current_setting('data_directory')"):
             return [["/pgdata", 1 << 20]]
         if asked.startswith("select pg_get_userbyid"):
-            return [[self.databases[of].owner, -1, ""]]
+            return [[self.databases[of].owner, self.databases[of].limit, ""]]
         if "to_jsonb" in asked:
-            return [[self.databases[of].owner]]
+            return [[self.databases[of].owner, self.databases[of].limit]]
         if "unnest(s.setconfig)" in asked:
             return [["", each] for each in self.databases[of].settings.split()]
         if "aclexplode" in asked:
-            return [["", "CONNECT", "f", "t"]]
+            is_default = "f" if self.databases[of].granted else "t"
+            return [["", "CONNECT", "f", is_default], ["pacs", "CREATE", "t", is_default]]
         if "pg_subscription" in asked:
-            return [["0"] * 5]
+            return [list(self.counted)]
         known: dict[str, list[list[object]]] = {
             "show server_version_num": [["150000"]],
             "select 1": [["1"]],
@@ -130,12 +155,29 @@ class FakePostgresql:
             f"alter database {NAME} rename to {NAME}": self._rename,
             f"alter database {NAME} allow_connections (true|false)": self._let_in,
             f"alter database {NAME} owner to {NAME}": self._own,
-            f"alter database {NAME} connection limit -1": self._limit,
+            f"alter database {NAME} connection limit (-?[0-9]+)": self._limit,
+            f"revoke all on database {NAME} from .*": self._revoke,
+            f'grant (?:CONNECT|CREATE) on database {NAME} to (?:public|"pacs" with grant option)': (
+                self._grant
+            ),
+            "rollback prepared '(.*)'": self._roll_back,
             f"alter database {NAME} set \"([a-z_]+)\" to '(.*)'": self._set,
         }
 
-    def _limit(self, name: str) -> None:
-        self._get(name)
+    def _limit(self, name: str, limit: str) -> None:
+        self._get(name).limit = limit
+
+    def _revoke(self, name: str) -> None:
+        self._get(name).granted = not self.ungranted
+
+    def _grant(self, name: str) -> None:
+        if not self._get(name).granted and not self.ungranted:
+            raise SqlError("granted before it was revoked")
+
+    def _roll_back(self, gid: str) -> None:
+        for of in self.prepared.values():
+            if gid in of:
+                of.remove(gid)
 
     def _get(self, name: str) -> Kept:
         if name not in self.databases:
@@ -143,6 +185,10 @@ class FakePostgresql:
         return self.databases[name]
 
     def _nobody_in(self, name: str) -> None:
+        if self.copying:
+            raise SqlError("canceling statement due to lock timeout")
+        if self.prepared.get(name):
+            raise SqlError(f'database "{name}" is being used by prepared transactions')
         if self.clients.get(name):
             raise SqlError(f'database "{name}" is being accessed by other users')
 

@@ -7,12 +7,33 @@ from contextlib import contextmanager
 
 import pytest
 
+from orchestrator.host.system import PROGRAM
 from orchestrator.lab import laboratory
 from orchestrator.lab.model import SHARED_RIS_HOST
+from orchestrator.lab.ris import psql
 from orchestrator.rollout.model import State
 from tests.lab.controlled import lab_name, wait_for
 from tests.lab.ris import Ris, make_ris
 from tests.lab.test_ris import wait_for_migration
+
+#: What PostgreSQL keeps of a database beside its content, as odd as it may be.
+SET = """
+create role reports;
+alter database gnuhealth connection limit 40;
+alter database gnuhealth set work_mem to '5MB';
+alter database gnuhealth set session_preload_libraries to '';
+alter role reports in database gnuhealth set search_path to '', "Odd, name", public;
+alter role reports in database gnuhealth set ward.title to 'Ward''s \\ Köln';
+comment on database gnuhealth is 'Köln''s RIS';
+revoke all on database gnuhealth from public;
+grant connect, temporary on database gnuhealth to reports with grant option;
+"""
+KEPT = """
+select datconnlimit, datacl::text, pg_get_userbyid(datdba), shobj_description(oid, 'pg_database')
+from pg_database where datname = 'gnuhealth';
+select pg_get_userbyid(setrole), setconfig::text from pg_db_role_setting
+where setdatabase = (select oid from pg_database where datname = 'gnuhealth') order by 1;
+"""
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +48,9 @@ def hospital() -> Iterator[Ris]:
 
 @pytest.fixture
 def ris(hospital: Ris) -> Ris:
-    """The RIS as found, and the laboratory at work."""
+    """The RIS as found, its database with what people set on it, and the laboratory at work."""
     hospital.reset()
+    psql(hospital.run, SET)
     return hospital
 
 
@@ -61,7 +83,7 @@ def kept(ris: Ris) -> dict[str, str]:
 
 
 def test_a_migration_that_is_killed_is_put_back_beside_others(ris: Ris) -> None:
-    before = ris.read()
+    before, was_set = ris.read(), psql(ris.run, KEPT)
     plan = ris.plan()
     with laboratory_works(ris), ris.start("run", plan) as controller:
         try:
@@ -74,23 +96,25 @@ def test_a_migration_that_is_killed_is_put_back_beside_others(ris: Ris) -> None:
     assert ris.the_record().state is State.RESTORED
     ris.assert_as_before(before)
     assert kept(ris) == {"failed": "f"}
+    assert psql(ris.run, KEPT) == was_set
 
 
 @pytest.mark.full
 def test_it_commits_goes_back_on_demand_and_leaves_nothing(ris: Ris) -> None:
-    before = ris.read()
+    before, was_set = ris.read(), psql(ris.run, KEPT)
     with laboratory_works(ris):
         done = ris.wardship("run", ris.plan())
         assert done.returncode == 0, done.stdout + done.stderr
         ris.assert_serves("5.0.6")
         assert kept(ris) == {"copy": "f"}
+        assert psql(ris.run, KEPT) == was_set
         change = ris.the_record().change_set.id
         back = ris.wardship("restore", change, "--reason", "the radiologists want it back")
         assert back.returncode == 0, back.stdout + back.stderr
     ris.assert_as_before(before)
     assert kept(ris) == {"failed": "f"}
-    cleaned = ris.wardship("cleanup", change)
-    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    epoch = str(ris.host_says()["epoch"])
+    ris.run([PROGRAM, "cleanup", "--change", change, "--epoch", epoch])
     assert kept(ris) == {}
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from orchestrator.host import aftercare, ballast, begin, decide, prepare
 from orchestrator.host.change import load
-from orchestrator.host.databases import Base
+from orchestrator.host.databases import DatabasePlace
 from orchestrator.host.host import Host
 from orchestrator.host.manifest import parse
-from orchestrator.host.outcome import RefusedError
+from orchestrator.host.outcome import FailedError, RefusedError
+from orchestrator.host.work import database_places
 from tests.fakes.linux_host import CLUSTER, RECORDS, LinuxHost, install_product, manifest, stage
 from tests.fakes.postgresql import Kept
 
@@ -44,15 +45,20 @@ def choose(machine: LinuxHost, proposal: str) -> None:
     decide.decide(Host(machine), CHANGE, at=1, propose=proposal, by="test", because="a check")
 
 
-def base(machine: LinuxHost) -> Base:
-    return Base(machine, CHANGE, load(Host(machine), CHANGE).manifest.databases[0])
+def place(machine: LinuxHost) -> DatabasePlace:
+    (found,) = database_places(load(Host(machine), CHANGE))
+    return found
 
 
 def test_the_copy_has_the_settings_and_lets_nobody_in(machine: LinuxHost) -> None:
     through(machine, "quiesce", "snapshot")
-    copy = machine.postgresql.databases[base(machine).copy]
+    copy = machine.postgresql.databases[place(machine).copy]
     assert (copy.content, copy.settings, copy.lets_in) == ("1", "work_mem=5MB", False)
-    assert base(machine).aside not in machine.postgresql.databases
+    assert copy.granted
+    assert machine.postgresql.databases["pacs"].limit == "0", "somebody could write meanwhile"
+    through(machine, "apply")
+    assert machine.postgresql.databases["pacs"].limit == "40"
+    assert place(machine).aside not in machine.postgresql.databases
 
 
 def test_what_failed_is_kept_under_its_name_until_cleanup(machine: LinuxHost) -> None:
@@ -60,9 +66,8 @@ def test_what_failed_is_kept_under_its_name_until_cleanup(machine: LinuxHost) ->
     choose(machine, "restore")
     through(machine, "restore", "open")
     there = machine.postgresql.databases
-    assert there["pacs"].content == "1"
-    assert there["pacs"].lets_in
-    failed = there[base(machine).failed]
+    assert (there["pacs"].content, there["pacs"].lets_in, there["pacs"].limit) == ("1", True, "40")
+    failed = there[place(machine).failed]
     assert (failed.content, failed.lets_in) == ("2", False)
     aftercare.cleanup(Host(machine), CHANGE, at=1)
     assert sorted(there) == ["laboratory", "pacs"]
@@ -125,12 +130,90 @@ def test_a_database_that_the_release_dropped_is_put_back(machine: LinuxHost) -> 
     assert machine.postgresql.databases["pacs"].content == "1"
 
 
+def test_a_copy_without_what_is_granted_stops_the_change(machine: LinuxHost) -> None:
+    machine.postgresql.ungranted = True
+    through(machine, "quiesce")
+    found = phase(machine, "snapshot")
+    assert "the copy of database pacs of PostgreSQL 15/main has other grants" in found["because"]
+
+
+def test_a_copy_that_outlives_its_client_is_ended_before_anything(machine: LinuxHost) -> None:
+    through(machine, "quiesce")
+    machine.postgresql.copying = True
+    assert phase(machine, "snapshot")["state"] == "failed"
+    choose(machine, "restore")
+    through(machine, "restore", "open")
+    assert not machine.postgresql.copying
+    assert machine.postgresql.databases["pacs"].limit == "40"
+
+
+def test_what_a_release_prepared_keeps_nothing_from_going_back(machine: LinuxHost) -> None:
+    through(machine, "quiesce", "snapshot", "apply")
+    machine.postgresql.prepared["pacs"] = ["in doubt"]
+    choose(machine, "restore")
+    through(machine, "restore")
+    assert machine.postgresql.databases["pacs"].content == "1"
+
+
+def test_no_reversal_stops_what_works_without_a_copy(machine: LinuxHost) -> None:
+    through(machine, "quiesce", "snapshot", "apply")
+    choose(machine, "commit")
+    through(machine, "open")
+    copy = machine.postgresql.databases.pop(place(machine).copy)
+    with pytest.raises(RefusedError, match="is gone"):
+        decide.reverse(Host(machine), CHANGE, at=1, because="a doctor called")
+    machine.postgresql.runs = False
+    with pytest.raises(RefusedError, match="connection to server failed"):
+        decide.reverse(Host(machine), CHANGE, at=1, because="a doctor called")
+    machine.postgresql.runs = True
+    machine.postgresql.databases[place(machine).copy] = copy
+    decide.reverse(Host(machine), CHANGE, at=1, because="a doctor called")
+    through(machine, "restore", "open")
+
+
+def test_who_writes_at_a_reversal_is_put_out_before_it_is_counted(machine: LinuxHost) -> None:
+    through(machine, "quiesce", "snapshot", "apply")
+    choose(machine, "commit")
+    through(machine, "open")
+    decide.reverse(Host(machine), CHANGE, at=1, because="a doctor called")
+    machine.postgresql.clients["pacs"] = ["an interface as hl7 from 10.0.0.7"]
+    machine.failing.add("stop in restore")
+    through(machine, "restore")
+    log = load(Host(machine), CHANGE).paths.log("restore").read_text()
+    ended = log.index("ended in database pacs of PostgreSQL 15/main: an interface as hl7")
+    assert ended < log.index("script stop for")
+
+
+def test_cleanup_goes_on_without_a_cluster(machine: LinuxHost) -> None:
+    through(machine, "quiesce", "snapshot", "apply")
+    choose(machine, "restore")
+    through(machine, "restore", "open")
+    machine.postgresql.runs = False
+    with pytest.raises(FailedError, match="connection to server failed"):
+        aftercare.cleanup(Host(machine), CHANGE, at=1)
+    assert not load(Host(machine), CHANGE).paths.evidence.exists()
+    machine.postgresql.runs = True
+    aftercare.cleanup(Host(machine), CHANGE, at=1)
+    assert sorted(machine.postgresql.databases) == ["laboratory", "pacs"]
+
+
+def test_what_failed_goes_where_it_leaves_no_room(machine: LinuxHost) -> None:
+    through(machine, "quiesce", "snapshot", "apply")
+    machine.room = 100 << 20
+    choose(machine, "restore")
+    through(machine, "restore", "open")
+    assert place(machine).failed not in machine.postgresql.databases
+    assert "failed" not in place(machine).noted()
+
+
 def test_a_copy_that_is_gone_needs_hands(machine: LinuxHost) -> None:
     through(machine, "quiesce", "snapshot", "apply")
-    del machine.postgresql.databases[base(machine).copy]
+    del machine.postgresql.databases[place(machine).copy]
     choose(machine, "restore")
+    machine.ran.clear()
     found = phase(machine, "restore")
     assert found["state"] == "failed"
+    assert machine.ran == [], "something was stopped for it"
     assert "is gone: database pacs of PostgreSQL 15/main cannot be put back" in found["because"]
 
 
@@ -151,6 +234,31 @@ def test_what_speaks_against_a_copy_is_told_before_anything_is_felt(machine: Lin
     assert any("connection to server failed" in one for one in found["problems"])
 
 
+@pytest.mark.parametrize(
+    ("counted", "told"),
+    [
+        (("2", "0", "0", "0", "0"), "tablespaces of its own"),
+        (("0", "1", "0", "0", "0"), "subscriptions"),
+        (("0", "0", "1", "0", "0"), "replication slots"),
+        (("0", "0", "0", "1", "0"), "prepared transactions"),
+        (("0", "0", "0", "0", "1"), "security labels"),
+    ],
+)
+def test_what_a_copy_would_not_have_is_a_refusal(
+    machine: LinuxHost, counted: tuple[str, ...], told: str
+) -> None:
+    machine.postgresql.counted = counted
+    assert [f"the database pacs has {told}, which a copy would not have"] == begin.ready(
+        Host(machine), CHANGE
+    )["problems"]
+
+
+def test_who_keeps_a_template_from_being_copied_is_a_refusal(machine: LinuxHost) -> None:
+    machine.postgresql.workers["pacs"] = ["pg_cron launcher"]
+    (told,) = begin.ready(Host(machine), CHANGE)["problems"]
+    assert "is used by a pg_cron launcher" in told
+
+
 def test_a_copy_without_room_is_told_with_all_that_is_copied(machine: LinuxHost) -> None:
     machine.room = 200 << 20
     (told,) = [one for one in begin.ready(Host(machine), CHANGE)["problems"] if "MiB free" in one]
@@ -169,6 +277,7 @@ def test_a_copy_without_room_is_told_with_all_that_is_copied(machine: LinuxHost)
         ([{**RECORDS, "database": 'x"; drop'}], "postgres", "database of a database is"),
         ([{**RECORDS, "database": "x" * 32}], "postgres", "database of a database is"),
         ([{**RECORDS, "service": "postgresql.service"}], "postgres", "service of a database is"),
+        ([{**RECORDS, "database": "template1"}], "postgres", "PostgreSQL's own database"),
         ([{"name": "records"}], "postgres", "a database has ['name']"),
         (["records"], "postgres", "a database has"),
     ],
