@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome
+from orchestrator.adapters.ansible import AnsibleRunner, HostOutcome, Verb
 from orchestrator.adapters.orders import CHANGES, manifest, variables
-from orchestrator.adapters.replies import diagnosis, unready
+from orchestrator.adapters.replies import about, diagnosis, told, unready, unsaid
 from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
 from orchestrator.plan.model import ChangeSet, HostChange, Refusal
 from orchestrator.rollout.model import (
@@ -68,10 +68,8 @@ class FacilityHosts:
         problems = []
         key = secrets.token_hex(32)
         for host in change_set.hosts:
-            problem = (
-                self._held(change_set, host, epoch)
-                or self._verb(change_set, host, "stage")
-                or self._prepare(change_set, host, epoch, key)
+            problem = self._staged(change_set, host, epoch) or self._prepare(
+                change_set, host, epoch, key
             )
             if problem:
                 problems.append(f"{host.host}: {problem}")
@@ -95,8 +93,12 @@ class FacilityHosts:
         """What moved since the plan, the gates, and what the roles say."""
         refusals = list(self.gates(change_set))
         for host in change_set.hosts:
-            outcome = self._run(change_set, host, "precheck")
-            reasons = outcome.refusals or _unsaid(outcome, host)
+            reasons: list[str] = []
+            for hop in range(len(host.hops) + 1):
+                outcome = self._run(change_set, host, "precheck", hop)
+                found = outcome.refusals or unsaid(outcome, host)
+                # What every release is told against is told once.
+                reasons += [f"{about(host, hop)}{one}" for one in found if one not in reasons]
             refusals += [
                 Refusal(
                     facility=change_set.facility, host=host.host, gate="precheck",
@@ -245,36 +247,25 @@ class FacilityHosts:
             raise Superseded(f"{host.host}: {reply.because}")
         return "" if isinstance(reply, Done) else reply.because
 
-    def _verb(self, change_set: ChangeSet, host: HostChange, verb: str) -> str:
-        outcome = self._run(change_set, host, verb)
-        return "" if outcome.is_done else _told(outcome)
+    def _staged(self, change_set: ChangeSet, host: HostChange, epoch: int) -> str:
+        """The ordered release, then those on the way; each takes minutes on a thin line, so
+        whether somebody else has the host is asked before each."""
+        for hop in range(len(host.hops) + 1):
+            if held := self._held(change_set, host, epoch):
+                return held
+            outcome = self._run(change_set, host, "stage", hop)
+            if not outcome.is_done:
+                return f"{about(host, hop)}{told(outcome)}"
+        return ""
 
-    def _run(self, change_set: ChangeSet, host: HostChange, verb: str) -> HostOutcome:
+    def _run(self, change_set: ChangeSet, host: HostChange, verb: Verb, hop: int) -> HostOutcome:
+        given = variables(
+            change_set, host, depot=self.depot, host_program=self.host_program, hop=hop
+        )
         outcomes = self.ansible.run(
-            "stage" if verb == "stage" else "precheck",
-            inventory=self.inventory(change_set),
-            hosts=[host.host],
-            extra_vars=variables(
-                change_set, host, depot=self.depot, host_program=self.host_program
-            ),
+            verb, inventory=self.inventory(change_set), hosts=[host.host], extra_vars=given
         )
         return outcomes[host.host]
-
-
-def _unsaid(outcome: HostOutcome, host: HostChange) -> tuple[str, ...]:
-    """A precheck without a reason against must have looked: its roles say at what."""
-    if not outcome.is_done:
-        return (_told(outcome),)
-    looked = outcome.data.get("looked")
-    said = {str(one).partition("/")[0] for one in looked} if isinstance(looked, list) else set()
-    asked = [host.role, f"snapshot_{host.snapshot}", *(["dicom_spool"] if host.parking else [])]
-    missing = [role for role in asked if role not in said]
-    unsaid = [f"the precheck of role {role} looked at nothing" for role in missing]
-    archives = any(volume.kind == "archive" for volume in host.volumes)
-    return (
-        *unsaid,
-        *(["nobody looked at the archives"] if archives and "archives" not in said else []),
-    )
 
 
 def _is_absent(reply: Broken) -> bool:
@@ -290,8 +281,3 @@ def _unfinished(status: dict[str, JsonValue]) -> list[str]:
     changes = status.get("changes")
     known = [one for one in changes if isinstance(one, dict)] if isinstance(changes, list) else []
     return [str(one.get("change")) for one in known if one.get("needs") != "nothing"]
-
-
-def _told(outcome: HostOutcome) -> str:
-    where = f" in '{outcome.task}'" if outcome.task else ""
-    return f"{outcome.status}{where}: {outcome.because}"

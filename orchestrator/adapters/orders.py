@@ -19,15 +19,22 @@ CHANGES = "/var/lib/wardship/changes"
 
 
 def variables(
-    change_set: ChangeSet, host: HostChange, *, depot: Path, host_program: Path
+    change_set: ChangeSet, host: HostChange, *, depot: Path, host_program: Path, hop: int = 0
 ) -> dict[str, JsonValue]:
-    """What the verbs of a change are told, beside the inventory (docs/roles.md)."""
-    artifact = host.artifact
+    """What the verbs of a change are told, beside the inventory (docs/roles.md).
+
+    ``hop``: they are about that release on the way, counted from 1, which has its own directory.
+    """
+    artifact, release = host.artifact, host.to_release
+    directory = f"{CHANGES}/{change_set.id}"
+    if hop:
+        artifact, release = host.hops[hop - 1].artifact, host.hops[hop - 1].release
+        directory = f"{directory}/hops/{hop}"
     return {
         "wardship_change_set": change_set.id,
-        "wardship_change_dir": f"{CHANGES}/{change_set.id}",
+        "wardship_change_dir": directory,
         "wardship_from_release": host.from_release,
-        "wardship_to_release": host.to_release,
+        "wardship_to_release": release,
         "wardship_host_program_path": str(host_program),
         "wardship_parking": _parking(host),
         "wardship_spool_program_path": str(host_program.with_name(SPOOL_PROGRAM)),
@@ -93,5 +100,6 @@ def _alone(change_set: ChangeSet, host: HostChange) -> dict[str, Any]:
         "limits": {**host.limits.model_dump(), "checks": change_set.verify.limit_seconds},
         "settings": {},
         **({"parking": host.parking.model_dump()} if host.parking else {}),
+        **({"hops": [hop.release for hop in host.hops]} if host.hops else {}),
         **({"databases": [one.model_dump() for one in host.databases]} if host.databases else {}),
     }

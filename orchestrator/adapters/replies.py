@@ -1,4 +1,4 @@
-"""What a host program's answers mean, where it takes more than a look at one word."""
+"""What the answers of a host program, and of Ansible, mean: where that takes more than a word."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
+from orchestrator.adapters.ansible import HostOutcome
 from orchestrator.adapters.ssh import Done, HostProgram, Reply
-from orchestrator.plan.model import ChangeSet
+from orchestrator.plan.model import ChangeSet, HostChange
 from orchestrator.rollout.model import Diagnosis
 
 #: How long a host may look for what is wrong, in seconds.
@@ -38,3 +39,30 @@ def diagnosis(program: HostProgram, host: str, change_set: str) -> Diagnosis:
 def _lines(data: dict[str, JsonValue], name: str) -> tuple[str, ...]:
     found = data.get(name)
     return tuple(str(one) for one in found) if isinstance(found, list) else (f"no {name} told",)
+
+
+def about(host: HostChange, hop: int) -> str:
+    """Which release on the way something is about; nothing for the one that is ordered."""
+    return f"on the way, at {host.hops[hop - 1].release}: " if hop else ""
+
+
+def unsaid(outcome: HostOutcome, host: HostChange) -> tuple[str, ...]:
+    """A precheck without a reason against must have looked: its roles say at what."""
+    if not outcome.is_done:
+        return (told(outcome),)
+    looked = outcome.data.get("looked")
+    said = {str(one).partition("/")[0] for one in looked} if isinstance(looked, list) else set()
+    asked = [host.role, f"snapshot_{host.snapshot}", *(["dicom_spool"] if host.parking else [])]
+    missing = [role for role in asked if role not in said]
+    missed = [f"the precheck of role {role} looked at nothing" for role in missing]
+    archives = any(volume.kind == "archive" for volume in host.volumes)
+    return (
+        *missed,
+        *(["nobody looked at the archives"] if archives and "archives" not in said else []),
+    )
+
+
+def told(outcome: HostOutcome) -> str:
+    """What became of an Ansible run on a host, for a person."""
+    where = f" in '{outcome.task}'" if outcome.task else ""
+    return f"{outcome.status}{where}: {outcome.because}"

@@ -87,6 +87,7 @@ def cleanup(host: Host, identifier: str, *, at: int) -> Dict[str, Any]:
             paths.evidence,
             paths.scripts,
             paths.files,
+            paths.hops,
         ):
             host.disk.remove_tree(kept)
         kept_parked = returned.clean(work)

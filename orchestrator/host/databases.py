@@ -20,6 +20,7 @@ from .system import System
 
 #: How long sessions may take to be gone, in seconds.
 ENDING = 30.0
+LEAVING = 5.0
 #: Every session in a database but those of PostgreSQL's own keeping.
 SESSIONS = """
 select coalesce(nullif(application_name, ''), backend_type) || ' as ' || coalesce(usename, 'none')
@@ -132,8 +133,14 @@ def _lies(place: DatabasePlace) -> Tuple[Path, int]:
 
 
 def connected(places: Sequence[DatabasePlace]) -> List[str]:
-    """Who is in them, while nobody may be."""
-    return [f"connected to {place}: {client}" for place in places for client in place.sessions()]
+    """Who is in them, while nobody may be; sessions of what has just ended take a moment to go."""
+    found: List[str] = []
+    for place in places:
+        deadline = place.system.monotonic() + LEAVING
+        while (there := place.sessions()) and place.system.monotonic() < deadline:
+            place.system.sleep(0.5)
+        found += [f"connected to {place}: {client}" for client in there]
+    return found
 
 
 def close(place: DatabasePlace) -> None:

@@ -59,6 +59,7 @@ class ChangeLayout:
         self.prepared = directory / "prepared.json"
         self.scripts = directory / "scripts"
         self.files = directory / "files"
+        self.hops = directory / "hops"
         self.key = directory / "key"
         self.phases = directory / "phases"
         self.decision = directory / "decision.json"

@@ -20,7 +20,7 @@ from .parked_manifest import Parking
 from .together_manifest import Together
 
 PHASES = ("quiesce", "snapshot", "apply", "restore", "open")
-#: What a manifest may say of limits besides, and what it means where it does not, in seconds.
+#: What limits may say besides, and what it means where they do not, in seconds.
 CHECKS, CHECKING = "checks", 1800
 PROVIDERS = ("btrfs", "copy", database_manifest.PROVIDER)
 INDEX, ARCHIVE = "index", "archive"
@@ -31,7 +31,7 @@ KEYS = {
     "settings",
 }
 #: Not in every manifest.
-PARKING, TOGETHER, DATABASES = "parking", "together", "databases"
+OPTIONAL = PARKING, TOGETHER, DATABASES, HOPS = "parking", "together", "databases", "hops"
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,80}")
 SERVICE = re.compile(r"[A-Za-z0-9@._:\\-]+\.(service|socket|timer|path)")
 VOLUME = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -86,6 +86,8 @@ class Manifest:
     together: Optional[Together] = None
     #: Captured in a cluster that serves others too.
     databases: Tuple[Database, ...] = ()
+    #: Releases on the way, each staged in a directory of its own (ADR 21).
+    hops: Tuple[str, ...] = ()
 
 
 def parse(document: Any) -> Manifest:
@@ -122,13 +124,14 @@ def parse(document: Any) -> Manifest:
         parking=parked_manifest.parse(document[PARKING]) if PARKING in document else None,
         together=together_manifest.parse(document[TOGETHER]) if TOGETHER in document else None,
         databases=database_manifest.parse(document.get(DATABASES, ())),
+        hops=tuple(document.get(HOPS, ())),
     )
 
 
 def _problems(document: Dict[str, Any]) -> List[str]:
     if document.get("schema") != SCHEMA:
         return [f"schema is {document.get('schema')!r}, this program reads {SCHEMA}"]
-    unknown = sorted(set(document) - KEYS - {PARKING, TOGETHER, DATABASES})
+    unknown = sorted(set(document) - KEYS - {*OPTIONAL})
     missing = sorted(KEYS - set(document))
     problems = [f"unknown key {key}" for key in unknown] + [f"{key} is missing" for key in missing]
     if problems:
@@ -141,11 +144,13 @@ def _problems(document: Dict[str, Any]) -> List[str]:
 
 
 def _names(document: Dict[str, Any]) -> List[str]:
-    wrong = [
-        f"{key} is {document[key]!r}"
-        for key in ("from_release", "to_release")
-        if not RELEASE.fullmatch(document[key])
-    ]
+    named = {key: document[key] for key in ("from_release", "to_release")}
+    named.update({f"hop {number}": hop for number, hop in enumerate(document.get(HOPS, []), 1)})
+    wrong = [f"{key} is {name!r}" for key, name in named.items() if not RELEASE.fullmatch(name)]
+    if HOPS in document and (
+        len({*named.values()}) < len(named) or document["switch"]["kind"] != "rename"
+    ):
+        wrong.append(f"hops {document[HOPS]} are no way to {document['to_release']}")
     if not IDENTIFIER.fullmatch(document["change_set"]):
         wrong.append(f"change_set is {document['change_set']!r}")
     wrong += [
@@ -291,6 +296,5 @@ def _path(what: str, path: Any) -> List[str]:
 
 def _inside(what: str, path: Any) -> List[str]:
     normal = isinstance(path, str) and path and posixpath.normpath(path) == path
-    if not normal or path.startswith(("/", "..")):
-        return [f"{what} {path!r} is not a relative, normal path"]
-    return []
+    is_inside = normal and not path.startswith(("/", ".."))
+    return [] if is_inside else [f"{what} {path!r} is not a relative, normal path"]

@@ -9,7 +9,7 @@ from . import ballast, databases, door, hold, parking, saved, services, volumes
 from .change import Change, everything
 from .outcome import FailedError
 from .system import System
-from .work import Work, missing_scripts
+from .work import Work, missing_scripts, steps
 
 #: The facility's own hold on its host.
 HOLD = "/etc/wardship/hold"
@@ -21,15 +21,16 @@ def problems(change: Change) -> List[str]:
     work = Work(change, "quiesce")
     found = missing_scripts(change) + _held_by_the_facility(system)
     found += [
-        f"{each.staged} is not staged"
+        f"{each.staged} of {step.release} is not staged"
+        for step in steps(change)
         for each in manifest.install
-        if not (change.paths.directory / each.staged).exists()
+        if not (step.directory / each.staged).exists()
     ]
     if manifest.switch_root is not None:
         releases = system.at(manifest.switch_root)
         found += [
             f"release {name} is not in {manifest.switch_root}"
-            for name in (manifest.from_release, manifest.to_release)
+            for name in (manifest.from_release, *manifest.hops, manifest.to_release)
             if not (releases / name).is_dir()
         ]
     found += services.unknown(system, manifest.services)

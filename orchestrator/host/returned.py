@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Set
 
 from . import ask, parking, records
+from .census import objects
 from .change import Change
 from .outcome import FailedError
 from .work import Work
@@ -44,7 +45,7 @@ def prove(work: Work, place: Path, kinds: Dict[int, str]) -> None:
     """Look for every object that was taken; whoever asked for commitment hears it from here."""
     stored = _stored(place, kinds)
     try:
-        held, because = uids(ask.census(work.host, work.change.id)), ""
+        held, because = objects(ask.census(work.host, work.change.id)), ""
     except FailedError as error:
         held, because = set(), error.because
     missing = sorted(stored - held)
@@ -89,23 +90,6 @@ def unproved(change: Change) -> Dict[str, Any]:
     """The UIDs that the product took and does not list, and why that is not known if it is not."""
     found = records.read(change.paths.returned) or {}
     return {"unproved": found.get("unproved", []), "unproved_because": found.get("because", "")}
-
-
-def uids(census: Any) -> Set[str]:
-    """The SOP Instance UIDs of a census (docs/roles.md).
-
-    Raises:
-        FailedError: it is none.
-    """
-    try:
-        return {
-            instance["uid"]
-            for study in census["studies"]
-            for series in study["series"]
-            for instance in series["instances"]
-        }
-    except (KeyError, TypeError) as error:
-        raise FailedError(f"the census has another shape: {error}") from None
 
 
 def clean(work: Work) -> List[str]:

@@ -33,6 +33,7 @@ def _about(change: Change) -> Dict[str, Any]:
         "product": manifest.product,
         "from_release": manifest.from_release,
         "to_release": manifest.to_release,
+        "hops": list(manifest.hops),
         "needs": needs(known),
         "waits": member.unheard(change),
         "phases": [each for each in reports if each["state"] != ABSENT],

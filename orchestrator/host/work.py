@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Dict, List, Optional
 
 from .change import Change, look
@@ -15,7 +17,18 @@ from .settle import settle
 from .system import Ran
 from .volumes import PROVIDERS
 
-REQUIRED = ("stop", "migrate", "start", "census", "forget")
+#: What each step runs, and what the change as a whole needs besides.
+STEP = ("stop", "migrate", "start")
+REQUIRED = (*STEP, "census", "forget")
+
+
+@dataclass(frozen=True)
+class Step:
+    """From one release to the next. ``directory``: where its scripts and files are staged."""
+
+    before: str
+    release: str
+    directory: Path
 
 
 class Work:
@@ -39,28 +52,46 @@ class Work:
             log.write(f"{self.host.stamp()} {text}\n")
 
     def script(
-        self, name: str, release: str, *, seconds: "Optional[float]" = None, **extra: str
+        self,
+        name: str,
+        release: str,
+        *,
+        seconds: "Optional[float]" = None,
+        step: "Optional[Step]" = None,
+        **extra: str,
     ) -> Ran:
         """Run a script of the role; its standard error follows its output into the log.
 
         ``seconds``: how long at most; without it the unit's maximum run time is the bound.
+        ``step``: whose script; without it, that of the change as a whole.
         """
         self.note(f"script {name} for {release}")
         log = self.change.paths.log(self.phase)
-        path = str(self.change.paths.scripts / name)
         env = {**environment(self.change, self.phase, release), **extra}
+        path = str(self.change.paths.scripts / name)
+        if step is not None:
+            path = str(step.directory / "scripts" / name)
+            env.update(WARDSHIP_FROM=step.before, WARDSHIP_TO=step.release)
         ran = self.system.run([path], env=env, timeout=seconds, log=log)
         for line in ran.err.splitlines():
             self.note(f"{name}: {line}")
         return ran
 
-    def must(self, name: str, release: str, **extra: str) -> None:
-        """Run a script that has to succeed.
+    def must(
+        self,
+        name: str,
+        release: str,
+        *,
+        seconds: "Optional[float]" = None,
+        step: "Optional[Step]" = None,
+        **extra: str,
+    ) -> None:
+        """Run a script that has to succeed, as ``script`` does.
 
         Raises:
             FailedError: with its last words.
         """
-        ran = self.script(name, release, seconds=None, **extra)
+        ran = self.script(name, release, seconds=seconds, step=step, **extra)
         if ran.code != 0:
             raise FailedError(f"script {name} for {release} failed: {ran.reason}")
 
@@ -109,10 +140,24 @@ def database_places(change: Change) -> List[DatabasePlace]:
     return [DatabasePlace(system, paths, change.id, each) for each in change.manifest.databases]
 
 
+def steps(change: Change) -> List[Step]:
+    """The way to the new release: each hop, and the release itself last."""
+    manifest, directory = change.manifest, change.paths.directory
+    found, before = [], manifest.from_release
+    for number, release in enumerate(manifest.hops, 1):
+        found.append(Step(before, release, change.paths.hops / str(number)))
+        before = release
+    return [*found, Step(before, manifest.to_release, directory)]
+
+
 def missing_scripts(change: Change) -> List[str]:
     """What is wrong with the scripts, before anything begins."""
-    paths = [change.paths.scripts / name for name in REQUIRED]
-    return [f"script {path.name} is missing" for path in paths if not os.access(path, os.X_OK)]
+    return [
+        f"script {name} of {step.release} is missing"
+        for step in steps(change)
+        for name in (REQUIRED if step.directory == change.paths.directory else STEP)
+        if not os.access(step.directory / "scripts" / name, os.X_OK)
+    ]
 
 
 def was_touched(work: Work) -> bool:
@@ -121,10 +166,11 @@ def was_touched(work: Work) -> bool:
 
 
 def current_release(change: Change) -> Optional[str]:
-    """The release that ``current`` names, None when it names neither of the two."""
+    """The release that ``current`` names, None when it is none of the change's."""
     manifest = change.manifest
     if manifest.switch_root is None:
         return None
     link = change.host.system.at(manifest.switch_root) / "current"
     name = link.readlink().name if link.is_symlink() else ""
-    return name if name in (manifest.from_release, manifest.to_release) else None
+    known = (manifest.from_release, *manifest.hops, manifest.to_release)
+    return name if name in known else None

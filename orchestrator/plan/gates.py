@@ -21,6 +21,7 @@ from orchestrator.fleet.model import (
     StateDatabase,
     StateVolume,
 )
+from orchestrator.fleet.route import route
 from orchestrator.fleet.rules import in_version_order
 from orchestrator.plan import gates_declared, gates_state
 from orchestrator.plan.model import HostChange, Refusal
@@ -65,6 +66,8 @@ class Prospect:
     ``backup``: what was found of it, None where nobody looked. ``now`` in UTC.
     ``dicom``: its DICOM service as declared; ``certificates``: those that are declared for it, None
     where nobody looked.
+    ``artifacts``: what was found in the depot, by file name.
+    ``planned``: the releases on the way, where a plan has said which.
     ``own``: a change set that may hold the host, because it is the one that asks.
     """
 
@@ -78,7 +81,7 @@ class Prospect:
     databases: tuple[StateDatabase, ...]
     snapshot: Snapshot
     survey: HostSurvey
-    artifact: ArtifactState
+    artifacts: Mapping[str, ArtifactState]
     now: datetime
     settings: GateSettings = field(default_factory=GateSettings)
     confirmed: Mapping[str, date] = field(default_factory=dict)
@@ -86,11 +89,15 @@ class Prospect:
     dicom: DicomEndpoint | None = None
     certificates: tuple[DeclaredCertificate, ...] | None = None
     own: str | None = None
+    planned: tuple[str, ...] | None = None
 
-    @property
-    def release(self) -> Release:
-        """The release that is ordered."""
-        return self.product.releases[self.to_release]
+    def releases(self) -> Iterator[tuple[str, Release]]:
+        """What is brought: each release on the way, and the one that is ordered."""
+        way = self.planned
+        if way is None:
+            way = route(self.product, self.survey.release, self.to_release) or ()
+        for name in (*way, self.to_release):
+            yield name, self.product.releases[name]
 
     def found(self, volume: StateVolume) -> VolumeSurvey | None:
         """The volume as found, if it was."""
@@ -149,22 +156,14 @@ def _path(p: Prospect) -> Iterator[Reason]:
             f"{here} is installed, {to} is older",
             "a change is put back with: wardship restore CHANGE; a mandate goes forward only",
         )
-    elif here not in p.release.upgrades_from:
-        yield "upgrade-path", f"the catalog has no way from {here} to {to}", _way(p, here)
-
-
-def _way(p: Prospect, here: str) -> str:
-    """The next release on the way, where there is one by several hops."""
-    reached: dict[str, str] = {}
-    for release in sorted(p.product.releases, key=in_version_order):
-        for origin in p.product.releases[release].upgrades_from:
-            if origin == here:
-                reached.setdefault(release, release)
-            elif origin in reached:
-                reached.setdefault(release, reached[origin])
-    if first := reached.get(p.to_release):
-        return f"order {first} first: from there the catalog goes on to {p.to_release}"
-    return f"add {here} to upgrades_from of {p.to_release} in catalog.yml, if that was tried"
+        return
+    way = route(p.product, here, to)
+    if way is None:
+        hint = f"add {here} to upgrades_from of {to} in catalog.yml, if that was tried"
+        yield "upgrade-path", f"the catalog has no way from {here} to {to}", hint
+    elif p.planned not in (None, way):
+        because = f"the catalog's way from {here} to {to} is another than when it was planned"
+        yield "upgrade-path", because, f"wardship plan {p.facility}"
 
 
 def _running(p: Prospect) -> Iterator[Reason]:
@@ -204,23 +203,26 @@ def _lock(p: Prospect) -> Iterator[Reason]:
 
 
 def _artifact(p: Prospect) -> Iterator[Reason]:
-    name = p.release.artifact.file
-    told = {
-        "missing": f"{name} is not in the depot",
-        "differs": f"{name} in the depot is not what the catalog says (size or SHA-256)",
-        "unknown": f"whether {name} is in the depot is not known",
-    }
-    if p.artifact != "good":
-        yield "artifact", told[p.artifact], "put the right file there, then: wardship fleet check"
+    for _, release in p.releases():
+        name = release.artifact.file
+        told = {
+            "missing": f"{name} is not in the depot",
+            "differs": f"{name} in the depot is not what the catalog says (size or SHA-256)",
+            "unknown": f"whether {name} is in the depot is not known",
+        }
+        state = p.artifacts.get(name, "unknown")
+        if state != "good":
+            yield "artifact", told[state], "put the right file there, then: wardship fleet check"
 
 
 def _reversible(p: Prospect) -> Iterator[Reason]:
-    if p.release.irreversible:
-        yield (
-            "irreversible",
-            f"{p.to_release} cannot be put back once it has started",
-            "wardship does not run such a release: there is no approval by name yet",
-        )
+    for name, release in p.releases():
+        if release.irreversible:
+            yield (
+                "irreversible",
+                f"{name} cannot be put back once it has started",
+                "wardship does not run such a release: there is no approval by name yet",
+            )
 
 
 def _again(p: Prospect) -> str:

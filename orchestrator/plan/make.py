@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.fleet.model import Fleet, Host
+from orchestrator.fleet.route import route
 from orchestrator.plan.gates import (
     ArtifactState,
     Backup,
@@ -21,6 +22,7 @@ from orchestrator.plan.gates import (
     gates,
 )
 from orchestrator.plan.model import (
+    Brought,
     ChangeSet,
     HostChange,
     Plan,
@@ -30,6 +32,7 @@ from orchestrator.plan.model import (
 )
 from orchestrator.plan.outage import Measured, Measurements
 from orchestrator.plan.parking import GIVING, by_hand, parking_for, unsaid
+from orchestrator.plan.prospect import prospect
 from orchestrator.plan.room import READ_AS_TEXT, limits_for, rooms, shortages, to_copy, to_hold
 from orchestrator.plan.together import sets, unmet
 from orchestrator.survey.model import FacilitySurvey, HostSurvey
@@ -93,43 +96,6 @@ def make_plan(
     return plan.model_copy(update={"digest": plan.computed_digest()})
 
 
-def prospect(
-    fleet: Fleet,
-    facility: str,
-    host: str,
-    *,
-    to_release: str,
-    survey: HostSurvey,
-    artifact: ArtifactState,
-    now: datetime,
-    backup: Backup | None = None,
-    certificates: tuple[DeclaredCertificate, ...] | None = None,
-    own: str | None = None,
-) -> Prospect:
-    """What the gates look at, for one declared host."""
-    declared = fleet.facilities[facility].hosts[host]
-    return Prospect(
-        facility=facility,
-        host=host,
-        product_name=declared.product,
-        product=fleet.catalog.products[declared.product],
-        to_release=to_release,
-        role=fleet.role_of(declared),
-        volumes=fleet.volumes_of(declared),
-        databases=fleet.copied_databases(declared),
-        snapshot=fleet.snapshot_of(declared),
-        survey=survey,
-        artifact=artifact,
-        now=now,
-        settings=fleet.gates_of(declared),
-        confirmed=declared.gates.confirmed,
-        backup=backup,
-        dicom=declared.dicom,
-        certificates=certificates,
-        own=own,
-    )
-
-
 @dataclass(frozen=True)
 class _Known:
     """What was learned besides the surveys (``make_plan``)."""
@@ -187,14 +153,25 @@ class _Facility:
 
     def _rooms(self, name: str, release: str) -> tuple[Room, ...]:
         host = self.fleet.facilities[self.name].hosts[name]
-        artifact = self.fleet.catalog.products[host.product].releases[release].artifact
+        artifacts = [one.artifact for one in self._brought(host, self.found[name], release)]
+        sizes = [self.known.unpacked.get(artifact.file) for artifact in artifacts]
+        known = [size for size in sizes if size is not None]
         return rooms(
             self.fleet.role_of(host),
             self.fleet.volumes_of(host),
-            artifact,
+            sum(artifact.size for artifact in artifacts),
             self.found[name],
             snapshot=self.fleet.snapshot_of(host),
-            unpacked=self.known.unpacked.get(artifact.file),
+            unpacked=sum(known) if len(known) == len(sizes) else None,
+        )
+
+    def _brought(self, host: Host, found: HostSurvey, release: str) -> tuple[Brought, ...]:
+        """What is brought to a host: each release on the way, the ordered one last."""
+        product = self.fleet.catalog.products[host.product]
+        way = route(product, found.release, release) or ()
+        return tuple(
+            Brought(release=name, artifact=product.releases[name].artifact)
+            for name in (*way, release)
         )
 
     def change_sets(self) -> list[ChangeSet]:
@@ -212,15 +189,13 @@ class _Facility:
                 yield name, host, release
 
     def _prospect(self, name: str, release: str, found: HostSurvey) -> Prospect:
-        host = self.fleet.facilities[self.name].hosts[name]
-        file = self.fleet.catalog.products[host.product].releases[release].artifact.file
         return prospect(
             self.fleet,
             self.name,
             name,
             to_release=release,
             survey=found,
-            artifact=self.known.depot.get(file, "unknown"),
+            artifacts=self.known.depot,
             now=self.known.now,
             backup=self.known.backups.get(name),
             certificates=self.known.certificates.get(name),
@@ -230,6 +205,7 @@ class _Facility:
         product = self.fleet.catalog.products[host.product]
         role = self.fleet.roles[product.role]
         found = self.found[name]
+        *hops, last = self._brought(host, found, release)
         ports = [each.port for each in (host.dicom, host.web, host.hl7) if each]
         parking = parking_for(self.fleet, host, to_release=release)
         volumes = self.fleet.volumes_of(host)
@@ -244,7 +220,8 @@ class _Facility:
             kind=role.kind,
             from_release=found.release,
             to_release=release,
-            artifact=product.releases[release].artifact,
+            hops=hops,
+            artifact=last.artifact,
             root=role.root,
             services=self.fleet.services_of(host),
             volumes=volumes,
@@ -264,6 +241,7 @@ class _Facility:
                 copied=copied + READ_AS_TEXT * of_databases,
                 held=to_hold(volumes, found),
                 giving=GIVING if parking else 0,
+                hops=len(hops),
             ),
             suites=self.fleet.suites_of(host),
             dicom=host.dicom,

@@ -80,6 +80,13 @@ class Outage(Model):
     source: str
 
 
+class Brought(Model):
+    """A release, and the artifact that brings it."""
+
+    release: str
+    artifact: Artifact
+
+
 class HostChange(Model):
     """What happens to one host: all that the phases need, so that nothing is looked up later."""
 
@@ -91,6 +98,8 @@ class HostChange(Model):
     kind: str
     from_release: str
     to_release: str
+    #: Releases on the way, in order (ADR 21).
+    hops: tuple[Brought, ...] = ()
     artifact: Artifact
     root: str
     services: tuple[str, ...]
@@ -125,6 +134,11 @@ class HostChange(Model):
     #: What moves while a plan waits, and is no part of what is run.
     room: tuple[Room, ...] = ()
     outage: Outage | None = None
+
+    @property
+    def way(self) -> str:
+        """From where to where, by which releases."""
+        return " → ".join([self.from_release, *(one.release for one in self.hops), self.to_release])
 
 
 class ChangeSet(Model):

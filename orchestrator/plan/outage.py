@@ -20,8 +20,8 @@ class Measured(Model):
     facility: str
     host: str
     product: str
-    from_release: str
-    to_release: str
+    #: From where to where, by which releases (``HostChange.way``).
+    way: str
     day: str
     seconds: float
 
@@ -31,33 +31,33 @@ class Measurements:
 
     def __init__(self, measured: Iterable[Measured] = ()) -> None:
         self._here: dict[tuple[str, str, str], list[Measured]] = defaultdict(list)
-        hops: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+        ways: dict[tuple[str, str], list[float]] = defaultdict(list)
         for one in measured:
             self._here[one.facility, one.host, one.product].append(one)
-            hops[one.product, one.from_release, one.to_release].append(one.seconds)
-        self._hops = {hop: (median(seconds), len(seconds)) for hop, seconds in hops.items()}
+            ways[one.product, one.way].append(one.seconds)
+        self._ways = {way: (median(seconds), len(seconds)) for way, seconds in ways.items()}
 
     def expected(self, host: HostChange, facility: str) -> Outage:
         """What to expect at one host."""
         limits = host.limits
         bound = limits.quiesce + limits.snapshot + limits.apply + limits.open
         here = self._here.get((facility, host.host, host.product), ())
-        hop = (host.from_release, host.to_release)
-        if same := [one for one in here if (one.from_release, one.to_release) == hop]:
+        if same := [one for one in here if one.way == host.way]:
             return Outage(
                 seconds=same[-1].seconds, bound=bound, basis="this hop here",
                 source=f"this hop here on {same[-1].day}",
             )  # fmt: skip
-        if known := self._hops.get((host.product, *hop)):
+        if known := self._ways.get((host.product, host.way)):
             return Outage(
                 seconds=known[0], bound=bound, basis="this hop elsewhere",
                 source=f"this hop at other hosts, median of {known[1]}",
             )  # fmt: skip
-        if here:
+        # What one hop took says nothing of several.
+        if here and not host.hops:
             last = here[-1]
             return Outage(
                 seconds=last.seconds, bound=bound, basis="another hop here",
-                source=f"{last.from_release} to {last.to_release} here on {last.day}, another hop",
+                source=f"{last.way} here on {last.day}, another hop",
             )  # fmt: skip
         source = "nothing like it was measured yet"
         return Outage(seconds=None, bound=bound, basis="bound", source=source)

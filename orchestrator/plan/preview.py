@@ -13,6 +13,7 @@ from typing import Literal
 
 from orchestrator.fleet.model import Model, copies
 from orchestrator.plan.model import (
+    Brought,
     ChangeSet,
     FileDifference,
     HostChange,
@@ -65,6 +66,8 @@ class Group(Model):
     product: str
     from_release: str
     to_release: str
+    #: From where to where, by which releases.
+    way: str
     hosts: tuple[Place, ...]
     steps: tuple[Step, ...]
     captured: tuple[str, ...]
@@ -116,6 +119,7 @@ def _group(members: Sequence[Member]) -> Group:
         product=first.product,
         from_release=first.from_release,
         to_release=first.to_release,
+        way=first.way,
         hosts=tuple(
             Place(
                 facility=change_set.facility,
@@ -144,7 +148,7 @@ def _sameness(change_set: ChangeSet, host: HostChange) -> Hashable:
         repr((host.volumes, host.databases, host.paths)), own_names(change_set.facility, host)
     )
     return (
-        (host.product, host.from_release, host.to_release, host.artifact, host.root),
+        (host.product, host.way, host.artifact, host.root),
         (host.services, host.install, _captured(host), host.door_tcp, host.suites, host.limits),
         told(host.parking, host.by_hand, host.unsaid),
         places,
@@ -225,12 +229,16 @@ def _refused(refusals: Sequence[Refusal]) -> Iterator[RefusedGroup]:
 
 
 def _steps(host: HostChange) -> Iterator[Step]:
-    root, to = host.root, host.to_release
+    root = host.root
     ports = ", ".join(str(port) for port in host.door_tcp)
     targets = ", ".join(file.target for file in host.install)
     rendered = f", {targets} rendered anew" if targets else ""
-    artifact = f"{host.artifact.file} ({_size(host.artifact.size)})"
-    yield Step(phase="stage", clinic="open", does=f"{artifact} into {root}/{to}")
+    brought = [*host.hops, Brought(release=host.to_release, artifact=host.artifact)]
+    staged = [
+        f"{one.artifact.file} ({_size(one.artifact.size)}) into {root}/{one.release}"
+        for one in brought
+    ]
+    yield Step(phase="stage", clinic="open", does=", ".join(staged))
     yield Step(phase="baseline", clinic="open", does=f"checks: {', '.join(host.suites)}")
     stopped = ", ".join(reversed(host.services))
     yield Step(phase="quiesce", clinic="out", does=f"ports {ports} shut, {stopped} stopped")
@@ -238,7 +246,12 @@ def _steps(host: HostChange) -> Iterator[Step]:
         parked = told(host.parking, host.by_hand, host.unsaid)
         yield Step(phase="meanwhile", clinic="out", does=parked)
     yield Step(phase="snapshot", clinic="out", does=_captured(host))
-    yield Step(phase="apply", clinic="out", does=f"{root}/current to {to}{rendered}, started")
+    for one in host.hops:
+        does = f"{root}/current to {one.release}{rendered}, started"
+        does = f"{does}, proved to have all that was counted and stopped"
+        yield Step(phase="apply", clinic="out", does=does)
+    does = f"{root}/current to {host.to_release}{rendered}, started"
+    yield Step(phase="apply", clinic="out", does=does)
     judged = "the same checks; any that does not pass, or cannot be made: restore"
     yield Step(phase="verify", clinic="out", does=judged)
     given = "what was parked given and proved, then " if host.parking else ""
@@ -264,8 +277,9 @@ def _captured(host: HostChange) -> str:
 
 def _unknown(members: Sequence[Member]) -> Iterator[str]:
     _, host = members[0]
+    releases = " and then ".join([*(one.release for one in host.hops), host.to_release])
     yield (
-        f"what {host.product} {host.to_release} does to its own data when it first starts:"
+        f"what {host.product} {releases} does to its own data when it first starts:"
         " the checks judge it, the snapshot is the way back"
     )
     unasked = sum(host.prediction is None for _, host in members)

@@ -52,7 +52,7 @@ def _facilities(count: int) -> str:
 def _group(group: Group) -> Iterator[str]:
     where = names([f"{one.facility}/{one.host}" for one in group.hosts])
     count = "" if len(group.hosts) == 1 else f"{len(group.hosts)} hosts: "
-    hop = f"{group.product} {group.from_release} → {group.to_release}"
+    hop = f"{group.product} {group.way}"
     yield from folded(f"{hop} · {count}{where}", "  ")
     yield "  certain"
     for step in group.steps:

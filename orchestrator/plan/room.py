@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.fleet.catalog import Artifact
 from orchestrator.fleet.model import Limits, Role, Snapshot, StateVolume, copies
 from orchestrator.plan.model import Refusal, Room
 from orchestrator.survey.model import HostSurvey, VolumeSurvey
@@ -33,13 +32,16 @@ _MIB = 1 << 20
 def rooms(
     role: Role,
     volumes: Sequence[StateVolume],
-    artifact: Artifact,
+    brought: int,
     found: HostSurvey,
     *,
     snapshot: Snapshot,
     unpacked: int | None,
 ) -> tuple[Room, ...]:
-    """What is needed at each place. ``unpacked``: bytes of the new release; None if not known."""
+    """What is needed at each place, in bytes.
+
+    ``brought``: the artifacts'; ``unpacked``: of the releases in them, None if not known.
+    """
     free = {each.path: each.free for each in found.space}
     reserve = role.min_free_mib * _MIB
     on = {each.name: each for each in found.volumes}
@@ -54,7 +56,7 @@ def rooms(
         Room(
             what="artifact, saved configuration, evidence",
             path=STATE,
-            needed=_added(artifact.size + KEPT, _listings(snapshot, volumes, found)),
+            needed=_added(brought + KEPT, _listings(snapshot, volumes, found)),
             free=free.get(STATE),
         ),
         *(
@@ -101,12 +103,16 @@ def to_hold(volumes: Sequence[StateVolume], found: HostSurvey) -> int:
     return sum(each.entries or 0 for each in found.volumes if each.name in names)
 
 
-def limits_for(limits: Limits, *, copied: int, held: int, giving: int = 0) -> Limits:
+def limits_for(limits: Limits, *, copied: int, held: int, giving: int = 0, hops: int = 0) -> Limits:
     """The limits of a change that copies so many bytes and holds so many objects.
 
     In whole minutes more: a copy is put back by rename, an archive's objects are looked for.
-    ``giving``: seconds for what was parked, before the door opens.
+    ``giving``: seconds for what was parked, before the door opens. ``hops``: releases on the way,
+    each of which is applied and stopped again.
     """
+    if hops:
+        whole = limits.apply + hops * (limits.apply + limits.quiesce)
+        limits = limits.model_copy(update={"apply": min(whole, LONGEST)})
     if giving:
         limits = limits.model_copy(update={"open": limits.open + giving})
     copies, holds = _minutes(copied // SLOWEST), _minutes(held // SLOWEST_HELD)

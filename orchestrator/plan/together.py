@@ -12,6 +12,7 @@ from typing import get_args
 from orchestrator.fleet.catalog import Catalog, Release
 from orchestrator.fleet.model import Fleet
 from orchestrator.fleet.needs import fits
+from orchestrator.fleet.route import route
 from orchestrator.plan.model import Basis, HostChange, Outage, Refusal
 from orchestrator.survey.model import HostSurvey
 
@@ -32,11 +33,20 @@ def unmet(fleet: Fleet, facility: str, found: Mapping[str, HostSurvey]) -> list[
             hint=f"order such {needed} there too, or another {product}, then: "
             f"wardship plan {facility}",
         )
-        for host, (product, release) in after.items()
+        for host, (product, last) in after.items()
+        for release in (*_on_the_way(fleet.catalog, found.get(host), product, last), last)
         for needed, which in _needs(fleet.catalog, product, release).items()
         for other, (carried, theirs) in after.items()
         if carried == needed and not fits(theirs, which)
     ]  # fmt: skip
+
+
+def _on_the_way(
+    catalog: Catalog, found: HostSurvey | None, product: str, release: str
+) -> tuple[str, ...]:
+    """Releases that a host only passes through: others of its set are there before it begins."""
+    known = catalog.products.get(product)
+    return (route(known, found.release, release) or ()) if known and found else ()
 
 
 def _unlisted(
@@ -109,7 +119,7 @@ def _depends(catalog: Catalog, one: HostChange, other: HostChange) -> bool:
     """Whether one needs the other's product, as it is or as it will be."""
     return one is not other and any(
         other.product in _needs(catalog, one.product, release)
-        for release in (one.from_release, one.to_release)
+        for release in (one.from_release, *(hop.release for hop in one.hops), one.to_release)
     )
 
 

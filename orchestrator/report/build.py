@@ -11,7 +11,7 @@ from datetime import datetime
 from orchestrator.plan.model import HostChange
 from orchestrator.plan.parking import told
 from orchestrator.report import cause, checks, counts, parked, timeline, words
-from orchestrator.report.model import Census, HostReport, Planned, Report
+from orchestrator.report.model import Census, HostReport, OnTheWay, Planned, Report
 from orchestrator.rollout.model import Record
 from orchestrator.verify.model import CheckReport, Moment
 
@@ -136,9 +136,18 @@ def _planned(host: HostChange) -> Planned:
         kind=host.kind,
         from_release=host.from_release,
         to_release=host.to_release,
+        way=host.way,
         artifact=host.artifact.file,
         artifact_sha256=host.artifact.sha256,
         artifact_size=host.artifact.size,
+        hops=tuple(
+            OnTheWay(
+                release=hop.release,
+                artifact=hop.artifact.file,
+                artifact_sha256=hop.artifact.sha256,
+            )
+            for hop in host.hops
+        ),
         services=host.services,
         meanwhile=told(host.parking, host.by_hand, host.unsaid),
         volumes=tuple(

@@ -133,7 +133,7 @@ def host_lines(report: Report) -> tuple[str, ...]:
 
 def _hop(host: HostReport) -> str:
     plan = host.planned
-    return f"{plan.product} {plan.from_release} → {plan.to_release}"
+    return f"{plan.product} {plan.way}"
 
 
 def _checked(host: HostReport) -> str:

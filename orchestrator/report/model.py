@@ -51,6 +51,14 @@ class End(Model):
     advice: tuple[Advice, ...]
 
 
+class OnTheWay(Model):
+    """A release that a host passed through, and what brought it."""
+
+    release: str
+    artifact: str
+    artifact_sha256: str
+
+
 class Planned(Model):
     """What was planned for one host. ``artifact_size`` in bytes."""
 
@@ -59,9 +67,12 @@ class Planned(Model):
     kind: str
     from_release: str
     to_release: str
+    #: From where to where, by which releases.
+    way: str
     artifact: str
     artifact_sha256: str
     artifact_size: int
+    hops: tuple[OnTheWay, ...] = ()
     services: tuple[str, ...]
     #: What becomes of images that modalities send while the door is shut.
     meanwhile: str

@@ -21,8 +21,8 @@ from orchestrator.adapters.verifier import TunnelVerifier
 from orchestrator.fleet import inventory
 from orchestrator.fleet.model import Fleet
 from orchestrator.plan.gates import gates, moved
-from orchestrator.plan.make import prospect
 from orchestrator.plan.model import ChangeSet, Plan, Refusal
+from orchestrator.plan.prospect import prospect
 from orchestrator.rollout.steps import Steps
 from orchestrator.wiring.survey import (
     ansible_runner,
@@ -107,7 +107,7 @@ def _gates(fleet: Fleet, change_set: ChangeSet) -> tuple[Refusal, ...]:
         for problem in survey.problems
     ]
     found = {host.host: host for host in survey.hosts}
-    depot = look_at_ordered(fleet)
+    depot = look_at_ordered(fleet, {change_set.facility: survey})
     backups = look_at_backups(fleet, [change_set.facility])
     certificates = look_at_certificates(fleet, [change_set.facility])
     for host in change_set.hosts:
@@ -126,11 +126,12 @@ def _gates(fleet: Fleet, change_set: ChangeSet) -> tuple[Refusal, ...]:
                 host.host,
                 to_release=host.to_release,
                 survey=now,
-                artifact=depot.get(host.artifact.file, "unknown"),
+                artifacts=depot,
                 now=utc_now(),
                 backup=backups.get(host.host),
                 certificates=certificates.get(host.host),
                 own=change_set.id,
+                planned=tuple(hop.release for hop in host.hops),
             )
         )
     return tuple(refusals)

@@ -94,8 +94,7 @@ def measured(fleet: Fleet) -> tuple[Measured, ...]:
             facility=record.change_set.facility,
             host=host.host,
             product=host.product,
-            from_release=host.from_release,
-            to_release=host.to_release,
+            way=host.way,
             day=f"{record.since:%Y-%m-%d}",
             # Of a set each host has its share: those who expect it add them up again.
             seconds=outage_seconds(record) / len(record.change_set.hosts),

@@ -16,7 +16,14 @@ from orchestrator.host import ballast, begin, boot, decide, prepare, status, wat
 from orchestrator.host.change import load
 from orchestrator.host.host import Host
 from orchestrator.host.outcome import RefusedError
-from tests.fakes.linux_host import LinuxHost, PowerCut, install_product, manifest, stage
+from tests.fakes.linux_host import (
+    LinuxHost,
+    PowerCut,
+    by_hops,
+    install_product,
+    manifest,
+    stage,
+)
 
 CHANGE = "hospital-a-1"
 
@@ -28,11 +35,12 @@ def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ballast, "SIZE", 4096)
 
 
-@pytest.fixture(params=["btrfs", "copy", "postgres"])
+@pytest.fixture(params=["btrfs", "copy", "postgres", "hops"])
 def places(request: pytest.FixtureRequest) -> Iterator[Iterator[Path]]:
     """A fresh place for each of hundreds of machines, in memory where there is such a place.
 
-    The directory that they lie in is named by how they take their snapshots.
+    The directory that they lie in is named by how they take their snapshots, or that they go by
+    another release.
     """
     memory = Path("/dev/shm")  # noqa: S108 - a private directory is made below it
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as top:
@@ -45,7 +53,9 @@ def machine_at(place: Path) -> LinuxHost:
     machine = LinuxHost(place)
     install_product(machine)
     stage(machine)
-    prepare.prepare(Host(machine), json.dumps(manifest(provider=place.parent.name)), at=1)
+    kind = place.parent.name
+    document = by_hops(manifest(provider="postgres")) if kind == "hops" else manifest(provider=kind)
+    prepare.prepare(Host(machine), json.dumps(document), at=1)
     machine.disk.effects.clear()
     return machine
 
@@ -102,7 +112,8 @@ def assert_over(machine: LinuxHost) -> None:
     assert not list(machine.at("/etc/systemd/system").glob("*.d/*hold*")), "drop-ins are left"
     assert not machine.at("/var/lib/wardship/ballast").exists()
     assert not list(machine.root.glob("etc/.*wardship*")), "something set aside is left"
-    assert sum(line.startswith("migrate") for line in machine.ran) <= 1
+    migrated = [line for line in machine.ran if line.startswith("migrate")]
+    assert len({*migrated}) == len(migrated), "a migration began twice"
 
 
 def assert_as_before(machine: LinuxHost) -> None:
@@ -116,11 +127,12 @@ def assert_as_before(machine: LinuxHost) -> None:
 
 def assert_new(machine: LinuxHost) -> None:
     assert_over(machine)
-    assert machine.at("/data/live/schema").read_text() == "2"
-    if machine.root.parent.name == "postgres":
+    release = "3.0" if machine.root.parent.name == "hops" else "2.0"
+    assert machine.at("/data/live/schema").read_text() == release[0]
+    if machine.root.parent.name in ("postgres", "hops"):
         pacs = machine.postgresql.databases["pacs"]
-        assert (pacs.content, pacs.limit) == ("2", "40"), "another database is live"
-    assert set(machine.running.values()) == {"2.0"}
+        assert (pacs.content, pacs.limit) == (release[0], "40"), "another database is live"
+    assert set(machine.running.values()) == {release}
     assert len(machine.running) == 2
 
 

@@ -65,12 +65,14 @@ class LinuxHost(System):
         #: Who is connected from elsewhere, and when that ends by itself.
         self.guests: dict[str, float] = {}
         self.ran: list[str] = []
+        #: Each script, the directory that it was staged in, and the product's settings then.
+        self.stepped: list[tuple[str, str, str]] = []
         self.synced: list[set[Path]] = []
         self.fails_to_sync = False
         self.postgresql = FakePostgresql()
         #: What the spool gave, and to which release.
         self.given: list[str] = []
-        self.census = '{"studies": 2}'
+        self.census = '{"studies": []}'
         self.truth_before: dict[str, str] = {}
         self.started_wrongly: list[str] = []
 
@@ -112,7 +114,7 @@ class LinuxHost(System):
         log: Path | None = None,
     ) -> Ran:
         if argv[0].endswith(tuple(f"/scripts/{name}" for name in SCRIPTS)):
-            return self._script(Path(argv[0]).name, dict(env or {}), log)
+            return self._script(Path(argv[0]), dict(env or {}), log)
         return PROGRAMS[argv[0]](self, list(argv[1:]), stdin)
 
     def cut_and_boot(self) -> None:
@@ -171,7 +173,9 @@ class LinuxHost(System):
     def reload(self) -> None:
         self.loaded = self.drop_ins()
 
-    def _script(self, name: str, env: dict[str, str], log: Path | None) -> Ran:
+    def _script(self, path: Path, env: dict[str, str], log: Path | None) -> Ran:
+        name, settings = path.name, self.at("/etc/pacs/pacs.json").read_text()
+        self.stepped.append((name, path.parents[1].name, settings))
         self.disk.effect("begin", Path(name))
         self.ran.append(f"{name} {env['WARDSHIP_RELEASE']} in {env['WARDSHIP_PHASE']}")
         if f"{name} in {env['WARDSHIP_PHASE']}" in self.failing:
@@ -188,14 +192,16 @@ class LinuxHost(System):
 def _stop(machine: LinuxHost, env: dict[str, str]) -> str:
     machine.running = {s: r for s, r in machine.running.items() if s in machine.unstoppable}
     if "WARDSHIP_CENSUS" in env:
-        Path(env["WARDSHIP_CENSUS"]).write_text('{"studies": 2}')
+        Path(env["WARDSHIP_CENSUS"]).write_text('{"studies": []}')
     return "stopped"
 
 
 def _migrate(machine: LinuxHost, env: dict[str, str]) -> str:
     live = Path(env["WARDSHIP_VOLUME_LIVE"])
     database = machine.postgresql.databases.get(env.get("WARDSHIP_DATABASE_RECORDS", ""))
-    for schema in ("half", "2"):
+    if (live / "schema").read_text() != env["WARDSHIP_FROM"].partition(".")[0]:
+        raise AssertionError(f"migrated from {env['WARDSHIP_FROM']}, which it is not of")
+    for schema in ("half", env["WARDSHIP_RELEASE"].partition(".")[0]):
         (live / "schema").write_text(schema)
         if database:
             database.content = schema
@@ -363,6 +369,11 @@ def manifest(change: str = "hospital-a-1", *, provider: str = "btrfs") -> dict[s
     } | ({"databases": [RECORDS]} if provider == "postgres" else {})
 
 
+def by_hops(document: dict[str, Any]) -> dict[str, Any]:
+    """The same change, by 2.0 to 3.0."""
+    return {**document, "to_release": "3.0", "hops": ["2.0"]}
+
+
 def install_product(machine: LinuxHost) -> None:
     """The product as found: release 1.0 runs on schema 1."""
     files = {
@@ -374,6 +385,7 @@ def install_product(machine: LinuxHost) -> None:
         "/etc/pacs/pacs.json": "settings of 1.0",
         "/opt/pacs/1.0/bin": "old",
         "/opt/pacs/2.0/bin": "new",
+        "/opt/pacs/3.0/bin": "newest",
     }
     for name, text in files.items():
         path = machine.at(name)
@@ -393,11 +405,13 @@ def install_product(machine: LinuxHost) -> None:
 
 def stage(machine: LinuxHost, change: str = "hospital-a-1") -> None:
     """What the role lays down: scripts and files."""
-    directory = machine.at(f"/var/lib/wardship/changes/{change}")
-    (directory / "scripts").mkdir(parents=True, exist_ok=True)
-    for name in ("stop", "migrate", "start", "census", "forget"):
-        (directory / "scripts" / name).write_text("#!/bin/sh\n")
-        (directory / "scripts" / name).chmod(0o700)
-    staged = directory / "files" / "pacs" / "pacs.json"
-    staged.parent.mkdir(parents=True, exist_ok=True)
-    staged.write_text("settings of 2.0")
+    top = machine.at(f"/var/lib/wardship/changes/{change}")
+    for directory in (top, top / "hops" / "1"):
+        (directory / "scripts").mkdir(parents=True, exist_ok=True)
+        for name in ("stop", "migrate", "start", "census", "forget"):
+            (directory / "scripts" / name).write_text("#!/bin/sh\n")
+            (directory / "scripts" / name).chmod(0o700)
+        staged = directory / "files" / "pacs" / "pacs.json"
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        of = "2.0" if directory == top else "a hop"
+        staged.write_text(f"settings of {of}")

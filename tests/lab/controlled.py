@@ -10,9 +10,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from orchestrator.adapters.journal import SqlJournal
 from orchestrator.lab.guest import Run
@@ -77,6 +80,19 @@ class Controlled:
         assert done.returncode == 0, done.stdout + done.stderr
         digest: str = json.loads(done.stdout)["digest"]
         return digest[:12]
+
+    @contextmanager
+    def only_by(self, product: str, release: str, *origins: str) -> Iterator[None]:
+        """Meanwhile the catalog knows no other way to a release than from these."""
+        file = self.fleet / "catalog.yml"
+        before = file.read_text()
+        catalog = yaml.safe_load(before)
+        catalog["products"][product]["releases"][release]["upgrades_from"] = list(origins)
+        file.write_text(yaml.safe_dump(catalog, sort_keys=False))
+        try:
+            yield
+        finally:
+            file.write_text(before)
 
     # -- what is so ------------------------------------------------------------------------------
 

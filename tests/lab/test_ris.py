@@ -154,6 +154,21 @@ def test_a_hop_in_code_alone_follows_the_migration(ris: Ris) -> None:
         assert ris.read()[2] == orders
 
 
+@pytest.mark.full
+def test_two_hops_are_one_change(ris: Ris) -> None:
+    before = ris.read()
+    with ris.only_by("gnuhealth", "5.0.6", "5.0.0"):
+        done = ris.wardship("run", ris.plan())
+        assert done.returncode == 0, done.stdout + done.stderr
+        ris.assert_serves("5.0.6")
+        assert ris.read()[2] == before[2]
+        record = ris.the_record()
+        assert record.change_set.anchor.way == "4.4.1 → 5.0.0 → 5.0.6"
+        back = ris.wardship("restore", record.change_set.id, "--reason", "they want it back")
+        assert back.returncode == 0, back.stdout + back.stderr
+        ris.assert_as_before(before)
+
+
 def wait_for_migration(ris: Ris, controller: subprocess.Popen[str]) -> None:
     """Wait until a migration is half way; a controller that has ended has its say."""
 

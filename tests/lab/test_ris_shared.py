@@ -7,12 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from orchestrator.host.system import PROGRAM
 from orchestrator.lab import laboratory
 from orchestrator.lab.model import SHARED_RIS_HOST
 from orchestrator.lab.ris import psql
 from orchestrator.rollout.model import State
-from tests.lab.controlled import lab_name, wait_for
+from tests.lab.controlled import PROGRAM, lab_name, wait_for
 from tests.lab.ris import Ris, make_ris
 from tests.lab.test_ris import wait_for_migration
 
@@ -21,7 +20,6 @@ SET = """
 create role reports;
 alter database gnuhealth connection limit 40;
 alter database gnuhealth set work_mem to '5MB';
-alter database gnuhealth set session_preload_libraries to '';
 alter role reports in database gnuhealth set search_path to '', "Odd, name", public;
 alter role reports in database gnuhealth set ward.title to 'Ward''s \\ Köln';
 comment on database gnuhealth is 'Köln''s RIS';

@@ -15,7 +15,7 @@ from orchestrator.adapters.orders import manifest
 from orchestrator.adapters.ssh import Broken, Done, HostProgram, Refused, Reply, Unreachable
 from orchestrator.fleet.model import StateVolume
 from orchestrator.host.manifest import parse
-from orchestrator.plan.model import ChangeSet
+from orchestrator.plan.model import Brought, ChangeSet
 from orchestrator.rollout.ports import Superseded
 from tests.crash.change_sets import change_set
 
@@ -29,16 +29,23 @@ class Host:
 
     def __init__(self, **answers: Reply) -> None:
         self.answers, self.asked = answers, list[str]()
+        #: The releases that Ansible was asked about, and what each precheck says against.
+        self.releases, self.against = list[str](), dict[str, tuple[str, ...]]()
 
     def call(self, host: str, arguments: Sequence[str], **_: Any) -> Reply:
         """The host program."""
         self.asked.append(arguments[0])
         return self.answers.get(arguments[0], Done(data={}))
 
-    def run(self, verb: str, *, hosts: Sequence[str], **_: Any) -> dict[str, HostOutcome]:
+    def run(
+        self, verb: str, *, hosts: Sequence[str], extra_vars: dict[str, Any], **_: Any
+    ) -> dict[str, HostOutcome]:
         """Ansible."""
         self.asked.append(f"ansible {verb}")
-        return {host: HostOutcome(host=host, status="done") for host in hosts}
+        release = str(extra_vars["wardship_to_release"])
+        self.releases.append(release)
+        reasons = self.against.get(release, ())
+        return {host: HostOutcome(host=host, status="done", refusals=reasons) for host in hosts}
 
     def as_hosts(self) -> FacilityHosts:
         """The port over this."""
@@ -100,6 +107,27 @@ def test_an_archive_that_no_precheck_looked_at_refuses() -> None:
     assert "nobody looked at the archives" in told
     told = [one.because for one in Host().as_hosts().preflight(SET)]
     assert "nobody looked at the archives" not in told
+
+
+def by_hops() -> ChangeSet:
+    """The same change, by another release."""
+    hop = Brought(release="1.5", artifact=SET.anchor.artifact)
+    host = SET.anchor.model_copy(update={"hops": (hop,)})
+    return SET.model_copy(update={"hosts": (host,)})
+
+
+def test_the_ordered_release_is_staged_first_and_the_host_asked_before_each() -> None:
+    host = Host()
+    assert host.as_hosts().stage(by_hops(), epoch=3) == ()
+    assert host.releases == [SET.anchor.to_release, "1.5"]
+    assert host.asked == [*["take", "status", "ansible stage"] * 2, "prepare"]
+
+
+def test_what_speaks_against_a_release_on_the_way_names_it_once() -> None:
+    host, ordered = Host(), SET.anchor.to_release
+    host.against = {ordered: ("a job is under way",), "1.5": ("a job is under way", "no module")}
+    told = [one.because for one in host.as_hosts().preflight(by_hops())]
+    assert told == ["a job is under way", "on the way, at 1.5: no module"]
 
 
 def a_pair() -> ChangeSet:

@@ -25,5 +25,6 @@ def test_an_artifact_is_good_only_with_its_size_and_hash(tmp_path: Path) -> None
 
 def test_only_what_is_ordered_is_looked_at(tmp_path: Path) -> None:
     said: list[str] = []
-    assert look_at_ordered(a_fleet(tmp_path), said.append) == {"orthanc-1.12.7.tar.gz": "good"}
+    found = look_at_ordered(a_fleet(tmp_path), {}, said.append)
+    assert found == {"orthanc-1.12.7.tar.gz": "good"}
     assert said == ["depot: orthanc-1.12.7.tar.gz"]

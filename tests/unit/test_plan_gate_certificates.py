@@ -12,7 +12,7 @@ from orchestrator.fleet.gates_model import GateSettings
 from orchestrator.fleet.model import DicomEndpoint, DicomTls
 from orchestrator.plan.gates import DeclaredCertificate, Prospect
 from orchestrator.plan.gates_declared import certificates
-from orchestrator.plan.make import prospect
+from orchestrator.plan.prospect import prospect
 from orchestrator.survey.model import CertificateSurvey
 from tests.builders import NOW, a_fleet, a_host_survey
 
@@ -42,7 +42,7 @@ def host(tmp_path: Path) -> Prospect:
     survey = a_host_survey().model_copy(update={"certificates": (SHOWN,)})
     made = prospect(
         a_fleet(tmp_path), "hospital-a", "pacs-a",
-        to_release="1.12.7", survey=survey, artifact="good", now=NOW, certificates=ALL,
+        to_release="1.12.7", survey=survey, artifacts={}, now=NOW, certificates=ALL,
     )  # fmt: skip
     return replace(made, dicom=DECLARED)
 

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.fleet.gates_model import BackupGate, ChecklistItem, GateSettings
 from orchestrator.plan import gates_declared as declared
 from orchestrator.plan.gates import Backup, Prospect
-from orchestrator.plan.make import prospect
+from orchestrator.plan.prospect import prospect
 from orchestrator.survey.model import ClockSurvey, HoldSurvey, TrafficSurvey
 from tests.builders import NOW, a_fleet, a_host_survey
 
@@ -20,7 +20,7 @@ from tests.builders import NOW, a_fleet, a_host_survey
 def host(tmp_path: Path) -> Prospect:
     return prospect(
         a_fleet(tmp_path), "hospital-a", "pacs-a",
-        to_release="1.12.7", survey=a_host_survey(), artifact="good", now=NOW,
+        to_release="1.12.7", survey=a_host_survey(), artifacts={}, now=NOW,
     )  # fmt: skip
 
 

@@ -163,12 +163,6 @@ def test_an_irreversible_release_is_refused_and_named(tmp_path: Path) -> None:
     assert [refusal.gate for refusal in plan.refusals] == ["irreversible"]
 
 
-def test_a_way_by_several_hops_is_shown(tmp_path: Path) -> None:
-    fleet = a_fleet(tmp_path, {"mandate.yml": MANDATE.replace("1.12.7", "1.13.0")})
-    (refusal,) = [r for r in plan_for(fleet, a_host_survey()).refusals if r.gate == "upgrade-path"]
-    assert refusal.hint == "order 1.12.7 first: from there the catalog goes on to 1.13.0"
-
-
 def test_every_refusal_is_told_at_once(fleet: Fleet) -> None:
     host = a_host_survey(
         release="1.9.0", running=None, services=some_services(orthanc="failed"),

@@ -172,8 +172,7 @@ def measured(host: str, *, hop: tuple[str, str] = ("1.10.1", "1.12.7"), seconds:
         facility=host.replace("pacs", "hospital"),
         host=host,
         product="orthanc",
-        from_release=hop[0],
-        to_release=hop[1],
+        way=" → ".join(hop),
         day="2026-11-01",
         seconds=seconds,
     )
@@ -192,7 +191,7 @@ def measured(host: str, *, hop: tuple[str, str] = ("1.10.1", "1.12.7"), seconds:
         (
             (measured("pacs-a", hop=("1.9.0", "1.10.1"), seconds=7),),
             7,
-            "1.9.0 to 1.10.1 here on 2026-11-01, another hop",
+            "1.9.0 → 1.10.1 here on 2026-11-01, another hop",
         ),
     ],
 )

@@ -105,6 +105,21 @@ def test_a_host_whose_need_is_there_already_changes_alone(tmp_path: Path) -> Non
     assert plan.refusals == ()
 
 
+def test_what_a_release_on_the_way_needs_is_asked_too(tmp_path: Path) -> None:
+    sha256 = hashlib.sha256(b"1.12.7").hexdigest()
+    on_the_way = RIS.replace(
+        '      "5.0.6":\n        upgrades_from: ["4.4.1"]\n        needs: {orthanc: ">=1.12"}\n',
+        '      "5.0.0":\n        upgrades_from: ["4.4.1"]\n        needs: {orthanc: ">=1.12"}\n'
+        f"        artifact: {{file: orthanc-1.12.7.tar.gz, sha256: {sha256}, size: 6}}\n"
+        '      "5.0.6":\n        upgrades_from: ["5.0.0"]\n',
+    )
+    alone = planned(a_department(tmp_path / "alone", pacs=None, catalog=on_the_way))
+    (refusal,) = alone.refusals
+    assert refusal.because == "ris 5.0.0 needs orthanc >=1.12, pacs-a will have 1.10.1"
+    both = planned(a_department(tmp_path / "both", catalog=on_the_way))
+    assert names(both) == [["pacs-a", "ris-a"]]
+
+
 @pytest.mark.parametrize("order", [None, "1.10.1"])
 def test_a_release_without_what_it_needs_is_refused(tmp_path: Path, order: str | None) -> None:
     plan = planned(a_department(tmp_path, pacs=order))
@@ -134,12 +149,10 @@ def test_hosts_that_ask_one_another_are_declared_by_address(tmp_path: Path) -> N
 
 def test_each_door_of_a_set_is_shut_as_long_as_all_of_them_take(tmp_path: Path) -> None:
     hop = Measured(
-        facility="hospital-a", host="pacs-a", product="orthanc", from_release="1.10.1",
-        to_release="1.12.7", day="2026-11-20", seconds=12.0,
+        facility="hospital-a", host="pacs-a", product="orthanc",
+        way="1.10.1 → 1.12.7", day="2026-11-20", seconds=12.0,
     )  # fmt: skip
-    ris = hop.model_copy(
-        update={"host": "ris-a", "product": "ris", "from_release": "4.4.1", "to_release": "5.0.6"}
-    )
+    ris = hop.model_copy(update={"host": "ris-a", "product": "ris", "way": "4.4.1 → 5.0.6"})
     fleet = a_department(tmp_path)
     both = planned(fleet, measured=(hop, ris.model_copy(update={"seconds": 80.0})))
     told = [host.outage for host in both.change_sets[0].hosts]

@@ -212,7 +212,8 @@ def needed_by(changes, change, release):
             found = json.loads(manifest.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return directory.name
-        if release in (found.get("from_release"), found.get("to_release")):
+        known = (found.get("from_release"), *found.get("hops", []), found.get("to_release"))
+        if release in known:
             return directory.name
     return ""
 
