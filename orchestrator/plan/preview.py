@@ -282,6 +282,10 @@ def _unknown(members: Sequence[Member]) -> Iterator[str]:
         f"what {host.product} {releases} does to its own data when it first starts:"
         " the checks judge it, the snapshot is the way back"
     )
+    if host.hops:
+        on_the_way = ", ".join(one.release for one in host.hops)
+        where = f"in its configuration at {on_the_way}"
+        yield f"what becomes different {where}: check mode asks the last"
     unasked = sum(host.prediction is None for _, host in members)
     if unasked:
         where = f" at {unasked} hosts" if unasked > 1 else ""

@@ -70,6 +70,7 @@ def test_the_preview_names_every_release(fleet: Fleet) -> None:
     assert "current to 1.12.7" in text
     assert "proved to have all that was counted and stopped" in " ".join(text.split())
     assert "current to 1.13.0" in text
+    assert "at 1.12.7: check mode asks the last" in " ".join(text.split())
 
 
 def test_apply_may_take_as_long_as_all_of_them(fleet: Fleet, tmp_path: Path) -> None:
