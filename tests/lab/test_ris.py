@@ -183,7 +183,9 @@ def wait_for_migration(ris: Ris, controller: subprocess.Popen[str]) -> None:
 def is_migrating(ris: Ris) -> bool:
     """Tryton is at work, and has committed some module already."""
     record = f"{ris.radiology.hospital.live}/wardship-database.json"
-    look = f"grep -qs migrating {record} && pgrep -f trytond-admin >/dev/null && echo yes || true"
+    look = (
+        f"grep -qs migrating {record} && pgrep -f '[t]rytond-admin' >/dev/null && echo yes || true"
+    )
     if ris.run(["sh", "-c", look]).strip() != b"yes":
         return False
     columns = (

@@ -257,3 +257,42 @@ def test_a_key_of_one_change_is_no_others(tmp_path: Path) -> None:
     one, other = (records.key_of(name, tmp_path / "key") for name in ("a", "b"))
     assert one != other
     assert records.key_of("a", tmp_path / "key") == one
+
+
+@pytest.mark.parametrize(
+    ("program", "is_it"),
+    [
+        ("/opt/gnuhealth/5.0.6/bin/trytond-admin -c x -d y --all", True),
+        ("/usr/bin/python3.11 -P /opt/gnuhealth/5.0.6/site/bin/trytond-admin --all", True),
+        ("sh -c pgrep -f trytond-admin", False),
+        ("grep trytond-admin /var/log/syslog", False),
+    ],
+)
+def test_who_only_speaks_of_a_migration_is_none(
+    program: str, is_it: bool, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product, "run", lambda _: f"/sbin/init\n{program}\n")
+    monkeypatch.setattr(product, "psql", lambda *_: "0\n")
+    assert bool(product.under_way({**names, "shared": False})) is is_it
+
+
+@pytest.mark.parametrize(
+    ("shared", "of"), [(True, "datname = current_database()"), (False, "true")]
+)
+def test_in_a_shared_cluster_only_its_own_database_counts(
+    shared: bool, of: str, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def psql(_: object, statement: str) -> str:
+        asked.append(statement)
+        return "a report as reports from this host\n"
+
+    monkeypatch.setattr(product, "psql", psql)
+    given = {**names, "shared": shared}
+    told = "a report as reports from this host is connected to the database: "
+    assert next(product.strangers(given)).startswith(told)
+    assert f"and {of} and" in asked[0]
+    assert "usename <> 'u'" in asked[0], "GNU Health's own account is no stranger"
+    attachments = ["/data/live/gnuhealth"]
+    assert (product.writes_to(given) == attachments) is shared

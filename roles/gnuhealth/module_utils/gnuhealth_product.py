@@ -211,9 +211,12 @@ def writes_to(names):
 
 def under_way(names):
     """What is cut off by a stop and has to be begun anew."""
-    programs = run(["ps", "-eo", "args="]).splitlines()
+    # As it is started, by an interpreter or not; who only speaks of it is not it.
+    programs = [each.split()[:3] for each in run(["ps", "-eo", "args="]).splitlines()]
     found = [
-        f"{names['root']}: trytond-admin is running" for each in programs if "trytond-admin" in each
+        f"{names['root']}: trytond-admin is running"
+        for words in programs
+        if any(word.endswith("/trytond-admin") for word in words)
     ]
     dumps = psql(names, DUMPS.format(ours=ours(names)))
     return found[:1] + ["a dump of the database is being taken"] * (int(dumps) > 0)
