@@ -174,8 +174,9 @@ class LinuxHost(System):
         self.loaded = self.drop_ins()
 
     def _script(self, path: Path, env: dict[str, str], log: Path | None) -> Ran:
-        name, settings = path.name, self.at("/etc/pacs/pacs.json").read_text()
-        self.stepped.append((name, path.parents[1].name, settings))
+        name, settings = path.name, self.at("/etc/pacs/pacs.json")
+        known = settings.read_text() if settings.exists() else "none"
+        self.stepped.append((name, path.parents[1].name, known))
         self.disk.effect("begin", Path(name))
         self.ran.append(f"{name} {env['WARDSHIP_RELEASE']} in {env['WARDSHIP_PHASE']}")
         if f"{name} in {env['WARDSHIP_PHASE']}" in self.failing:
