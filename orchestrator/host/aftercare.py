@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any, Dict
 
 from . import anchor, ballast, databases, door, epoch, hold, member, parking, records, returned
@@ -10,7 +9,7 @@ from .change import facts, load
 from .host import Host
 from .locks import locked
 from .opening import finish, let_out
-from .outcome import FailedError, RefusedError
+from .outcome import RefusedError
 from .phases import RUNNING, needs
 from .volumes import forget
 from .work import Work
@@ -36,6 +35,9 @@ def clear(host: Host, identifier: str, *, at: int, reason: str) -> Dict[str, Any
     """A person took over a change, and the controller saw it well: hold and door go.
 
     What is over already stays as it is.
+
+    Raises:
+        FailedError: a database cannot be opened to whom it was open before; nothing was cleared.
     """
     with locked(host.system, host.layout.mutate_lock), epoch.admitted(host, at):
         change = load(host, identifier)
@@ -44,10 +46,9 @@ def clear(host: Host, identifier: str, *, at: int, reason: str) -> Dict[str, Any
             return {"cleared": identifier, "because": "nothing was left to do"}
         work = Work(change, "clear")
         host.disk.make_dir(change.paths.phases)
-        hold.release(host, change.manifest.services)
         for place in work.databases:
-            with contextlib.suppress(FailedError):  # what passed its checks lets people in
-                databases.open_up(place)
+            databases.open_up(place)
+        hold.release(host, change.manifest.services)
         let_out(work)
         door.open_up(host)
         parking.deliver(change)

@@ -69,6 +69,9 @@ def leave(work: Work, hop: Step, *, seconds: float) -> None:
     for place in work.databases:
         databases.close(place)
     work.must("stop", hop.release, seconds=seconds, step=hop)
+    for place in work.databases:  # who came while the hop ran is no reason to go back
+        for client in place.end(place.live):
+            work.note(f"ended in {place}: {client}")
     quiesce.prove_stopped(work)
 
 

@@ -18,8 +18,9 @@ from .outcome import FailedError
 from .postgresql import Postgresql, identifier, label_of, literal, name_of
 from .system import System
 
-#: How long sessions may take to be gone, in seconds.
-ENDING = 30.0
+#: How long sessions may take to be gone, in seconds: the end of a copy waits for the disk, file by
+#: file, and hears nothing meanwhile.
+ENDING = 600.0
 LEAVING = 5.0
 #: Every session in a database but those of PostgreSQL's own keeping.
 SESSIONS = """
@@ -158,7 +159,8 @@ def open_up(place: DatabasePlace) -> None:
 
 
 def _limit(place: DatabasePlace, limit: str) -> None:
-    if place.live in place.oids():
+    """Nothing where it is so already: a lock that somebody holds must not keep a clinic shut."""
+    if place.cluster.ask(LIMIT.format(name=literal(place.live))) not in ([], [[limit]]):
         statement = f"alter database {identifier(place.live)} connection limit {int(limit)}"
         place.cluster.change("limit", statement)
 
@@ -247,6 +249,9 @@ def _exchange(place: DatabasePlace) -> None:
 def _forget_prepared(place: DatabasePlace) -> None:
     """A transaction that the failing release prepared would keep its database from its new name."""
     for row in place.cluster.ask(PREPARED.format(name=literal(place.live))):
+        # A try before this one may have shut it.
+        live = identifier(place.live)
+        place.cluster.change("open", f"alter database {live} allow_connections true")
         statement = f"rollback prepared {literal(row[0])}"
         place.cluster.change("prepared", statement, at=place.live)
 
@@ -267,7 +272,10 @@ def give_room(place: DatabasePlace, *, needed: int) -> str:
     noted = place.noted()
     if "failed" not in noted or place.system.free(Path(noted["directory"])) >= needed:
         return ""
-    _drop(place, place.failed)
+    try:
+        _drop(place, place.failed, timeout=120)
+    except FailedError as error:
+        return f"{place.failed} stays, though there is little room: {error.because}"
     place.note(failed="")
     return f"{place.failed} is removed: it leaves no room for the old release"
 

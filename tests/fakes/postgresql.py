@@ -52,6 +52,10 @@ class FakePostgresql:
     prepared: dict[str, list[str]] = field(default_factory=dict)
     #: A copy that goes on though its client was killed: until it ends nobody gets at its template.
     copying: bool = False
+    #: Somebody holds a lock on what PostgreSQL keeps of its databases.
+    locked: bool = False
+    #: DROP DATABASE does not come to its end.
+    undroppable: bool = False
     #: A copy lacks what was granted.
     ungranted: bool = False
     #: What happens to a copy that is made: nothing, unless a test says so.
@@ -165,6 +169,8 @@ class FakePostgresql:
         }
 
     def _limit(self, name: str, limit: str) -> None:
+        if self.locked:
+            raise SqlError("canceling statement due to lock timeout")
         self._get(name).limit = limit
 
     def _revoke(self, name: str) -> None:
@@ -202,6 +208,8 @@ class FakePostgresql:
 
     def _drop(self, name: str) -> None:
         self._nobody_in(name)
+        if self.undroppable and name in self.databases:
+            raise SqlError("could not write to file: No space left on device")
         self.databases.pop(name, None)
 
     def _rename(self, name: str, to: str) -> None:

@@ -296,3 +296,24 @@ def test_in_a_shared_cluster_only_its_own_database_counts(
     assert "usename <> 'u'" in asked[0], "GNU Health's own account is no stranger"
     attachments = ["/data/live/gnuhealth"]
     assert (product.writes_to(given) == attachments) is shared
+
+
+def test_a_stop_that_failed_is_the_one_try_that_may_count(
+    names: dict[str, Any], tmp_path: Path
+) -> None:
+    change = tmp_path / "change"
+    scripts = change / "scripts"
+    scripts.mkdir(parents=True)
+    for each in [ROOT / "roles/gnuhealth/templates/host/stop", *UTILS.glob("*.py")]:
+        (scripts / each.name).write_text(each.read_text())
+    settings = {**names, "shared": True, "databases": {}, "bridge": []}
+    (scripts / "settings.json").write_text(json.dumps(settings))
+    (change / "reversal.json").write_text("{}")
+    environment = {"WARDSHIP_DIR": str(change), "WARDSHIP_PHASE": "restore", "PATH": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-IB", str(scripts / "stop")],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode != 0, "nothing can be stopped here"
+    assert (change / "reversal-begun").exists(), "a second try would count the old database"
+    assert not (change / "written-reversal.json").exists()

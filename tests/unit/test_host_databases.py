@@ -294,3 +294,33 @@ def test_a_cluster_that_is_to_be_stopped_serves_no_others() -> None:
     document["services"].insert(0, CLUSTER)
     with pytest.raises(RefusedError, match="is to be stopped, and serves pacs"):
         parse(document)
+
+
+def test_a_lock_on_what_was_never_closed_keeps_no_clinic_shut(machine: LinuxHost) -> None:
+    machine.postgresql.locked = True
+    assert "lock timeout" in phase(machine, "quiesce")["because"]
+    choose(machine, "restore")
+    through(machine, "restore", "open")
+    assert machine.postgresql.databases["pacs"].limit == "40"
+
+
+def test_what_failed_and_cannot_be_dropped_keeps_no_clinic_shut(machine: LinuxHost) -> None:
+    through(machine, "quiesce", "snapshot", "apply")
+    machine.room = 100 << 20
+    machine.postgresql.undroppable = True
+    choose(machine, "restore")
+    through(machine, "restore", "open")
+    log = load(Host(machine), CHANGE).paths.log("restore").read_text()
+    assert f"{place(machine).failed} stays, though there is little room: " in log
+
+
+def test_a_person_clears_nothing_while_a_database_lets_nobody_in(machine: LinuxHost) -> None:
+    through(machine, "quiesce", "snapshot")
+    decide.decide(Host(machine), CHANGE, at=1, propose="restore", by="test", because="a check")
+    aftercare.hands(Host(machine), CHANGE, at=1, because="a person has to look")
+    machine.postgresql.runs = False
+    with pytest.raises(FailedError):
+        aftercare.clear(Host(machine), CHANGE, at=1, reason="mended")
+    machine.postgresql.runs = True
+    aftercare.clear(Host(machine), CHANGE, at=1, reason="mended")
+    assert machine.postgresql.databases["pacs"].limit == "40"
