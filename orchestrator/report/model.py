@@ -13,6 +13,8 @@ from pydantic import Field, JsonValue
 
 from orchestrator.fleet.model import Model
 from orchestrator.report.parked import Parked
+from orchestrator.report.planned import OnTheWay as OnTheWay
+from orchestrator.report.planned import Planned as Planned
 from orchestrator.verify.model import Moment, Status
 
 #: How a change set stands. *unfinished* is everything that is not an end.
@@ -49,37 +51,6 @@ class End(Model):
     lead: str
     meaning: tuple[str, ...]
     advice: tuple[Advice, ...]
-
-
-class OnTheWay(Model):
-    """A release that a host passed through, and what brought it."""
-
-    release: str
-    artifact: str
-    artifact_sha256: str
-
-
-class Planned(Model):
-    """What was planned for one host. ``artifact_size`` in bytes."""
-
-    host: str
-    product: str
-    kind: str
-    from_release: str
-    to_release: str
-    #: From where to where, by which releases.
-    way: str
-    artifact: str
-    artifact_sha256: str
-    artifact_size: int
-    hops: tuple[OnTheWay, ...] = ()
-    services: tuple[str, ...]
-    #: What becomes of images that modalities send while the door is shut.
-    meanwhile: str
-    volumes: tuple[str, ...]
-    paths: tuple[str, ...]
-    ports: tuple[int, ...]
-    facts: dict[str, str]
 
 
 class Activity(Model):
