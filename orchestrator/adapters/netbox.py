@@ -105,6 +105,7 @@ class _Only(HTTPAdapter):
         super().__init__()
         self._base, self._patience = base, patience
 
+    # The options that requests names one by one are handed on as they come.
     def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
         """Send a request, if it is for us."""
         if not str(request.url).startswith(f"{self._base}/"):

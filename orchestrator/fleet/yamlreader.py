@@ -215,6 +215,7 @@ def _tag(event: yaml.ScalarEvent) -> str:
 
 @lru_cache(maxsize=4096)
 def _plain_tag(text: str) -> str:
+    # PyYAML's stubs leave this one without types.
     resolved = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return str(resolved)
 
